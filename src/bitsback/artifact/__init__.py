@@ -1,0 +1,1 @@
+"""The packed file: manifest, program, weights (no torch)."""

@@ -1,0 +1,57 @@
+"""What can go wrong, as a tree.
+
+```
+BitsbackError            every error this library raises on purpose
+├── DataError            a data set, a file of inputs or an array is missing, malformed or out of range
+├── NetworkError         a network cannot be found, traced or made Bayesian
+├── RecipeError          a recipe or a setting asks for what does not exist
+├── PolicyError          a policy names layers or values that do not fit the network
+├── ExportError          the exported program does not do what the network does
+├── ArtifactError        a packed file is damaged, lies, or comes from another version
+├── RunError             a run folder cannot be read or written
+├── PromiseError         a guarantee is asked for that the data cannot give
+└── MissingExtraError    a command needs a part of the installation that is not there
+```
+
+Each message is one sentence: what was wrong, the value, and what would be right. The command line prints it and exits with 2.
+"""
+
+
+class BitsbackError(Exception):
+    """The parent of every error that this library raises on purpose."""
+
+
+class DataError(BitsbackError):
+    """A data set, a file of inputs or an array is missing, malformed or out of range."""
+
+
+class NetworkError(BitsbackError):
+    """A network cannot be found, traced or made Bayesian."""
+
+
+class RecipeError(BitsbackError):
+    """A recipe or a setting asks for what does not exist."""
+
+
+class PolicyError(BitsbackError):
+    """A policy names layers or values that do not fit the network."""
+
+
+class ExportError(BitsbackError):
+    """The exported program does not do what the network does."""
+
+
+class ArtifactError(BitsbackError):
+    """A packed file is damaged, lies, or comes from another version."""
+
+
+class RunError(BitsbackError):
+    """A run folder cannot be read or written."""
+
+
+class PromiseError(BitsbackError):
+    """A guarantee is asked for that the data cannot give."""
+
+
+class MissingExtraError(BitsbackError):
+    """A command needs a part of the installation that is not there."""

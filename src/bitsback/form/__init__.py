@@ -1,0 +1,1 @@
+"""What predicts on the device: each form turns a network and a posterior into a program."""

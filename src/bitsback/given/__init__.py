@@ -1,0 +1,1 @@
+"""What comes in: data sets, networks, reference networks."""

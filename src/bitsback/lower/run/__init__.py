@@ -1,0 +1,1 @@
+"""Loading and calling a program, on the device (no torch)."""

@@ -1,0 +1,1 @@
+"""Quality, cost and the journal that holds them (no torch)."""

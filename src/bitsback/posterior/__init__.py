@@ -1,0 +1,1 @@
+"""Distributions over a network's params, and the methods that fit them."""
