@@ -13,7 +13,8 @@ BitsbackError            every error this library raises on purpose
 └── MissingExtraError    a command needs a part of the installation that is not there
 ```
 
-Each message is one sentence: what was wrong, the value, and what would be right. The command line prints it and exits with 2.
+Each message is one sentence: what was wrong, the value, and what would be right. The command line prints it and exits
+with 2.
 """
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks: each times a comparison in one run and appends rows to `results/*.jsonl`."""

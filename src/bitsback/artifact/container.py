@@ -1,0 +1,212 @@
+"""The packed file: a header with a table, then manifest, program and weights. docs/format.md has every byte.
+
+```
+header (256 bytes, its own SHA-256) │ manifest (JSON) │ program (ONNX) │ weights (tensors, one after the other)
+```
+
+Every byte is under a checksum or must be zero, every size and offset is checked before anything is allocated for it.
+Nothing in it is unpickled, and nothing is run by reading it.
+"""
+
+import hashlib
+import stat
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from bitsback import __version__
+from bitsback.artifact.manifest import FORMAT, Manifest
+from bitsback.artifact.tensors import StoredTensor, aligned, check_layout, pack, unpack
+from bitsback.durable import replace_file
+from bitsback.errors import ArtifactError
+
+MAGIC = b"\x89BBK\r\n\x1a\n"
+SECTIONS = ("manifest", "program", "weights")
+LARGEST_MANIFEST = 2**24
+_START = struct.Struct("<8sIIQ")
+_SECTION = struct.Struct("<16sQQ32s")
+_SIGNED = _START.size + len(SECTIONS) * _SECTION.size
+HEADER = aligned(_SIGNED + hashlib.sha256().digest_size)
+
+
+@dataclass(frozen=True, eq=False)
+class Artifact:
+    """What a packed file holds.
+
+    Attributes:
+        manifest: what it says about itself.
+        program: the ONNX graph, its large initializers external at location "weights".
+        weights: those initializers, by name.
+    """
+
+    manifest: Manifest
+    program: bytes
+    weights: Mapping[str, np.ndarray]
+
+
+class Section(NamedTuple):
+    """One row of the header's table: bytes [offset, offset + size) of the file."""
+
+    name: str
+    offset: int
+    size: int
+    digest: bytes
+
+
+def write(path: str | Path, artifact: Artifact) -> int:
+    """Write the file beside and rename it over the old one.
+
+    Returns:
+        Its size in bytes.
+
+    Raises:
+        ArtifactError: a tensor or the manifest cannot be stored, or the disk refuses; an old file is left as it was.
+    """
+    data = encode(artifact)
+    path = Path(path)
+    try:
+        return replace_file(path, (data,))
+    except OSError as error:
+        raise ArtifactError(f"The artifact {path} cannot be written, nothing was changed: {error.strerror}.") from error
+
+
+def read(path: str | Path) -> Artifact:
+    """Read a file and check every byte of it.
+
+    Raises:
+        ArtifactError: there is no such file, it is damaged, it lies, or this version does not read its format.
+    """
+    path = Path(path)
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ArtifactError(f"{path} is not a file that holds an artifact.")
+        with path.open("rb") as file:
+            head = file.read(HEADER)
+            read_header(head, status.st_size, str(path))
+            data = head + file.read()
+    except OSError as error:
+        raise ArtifactError(f"The artifact {path} cannot be read: {error.strerror}.") from error
+    return decode(data, str(path))
+
+
+def encode(artifact: Artifact) -> bytes:
+    """The artifact as the bytes of a file; the same artifact always gives the same bytes.
+
+    Raises:
+        ArtifactError: it holds what the format cannot.
+    """
+    tensors, weights = _pack_all(artifact.weights)
+    manifest = replace(artifact.manifest, tensors=tensors).to_json()
+    Manifest.from_json(manifest)
+    if len(manifest) > LARGEST_MANIFEST:
+        raise ArtifactError(f"The manifest takes {len(manifest)} bytes; the format allows {LARGEST_MANIFEST}.")
+    table, body = b"", b""
+    for name, content in zip(SECTIONS, (manifest, artifact.program, weights), strict=True):
+        body += bytes(aligned(len(body)) - len(body))
+        table += _SECTION.pack(name.encode(), HEADER + len(body), len(content), hashlib.sha256(content).digest())
+        body += content
+    signed = _START.pack(MAGIC, FORMAT, len(SECTIONS), HEADER + len(body)) + table
+    return (signed + hashlib.sha256(signed).digest()).ljust(HEADER, b"\0") + body
+
+
+def decode(data: bytes, name: str = "The artifact") -> Artifact:
+    """The artifact that `encode` wrote.
+
+    Args:
+        data: all the bytes of a file.
+        name: what to call it in an error.
+
+    Raises:
+        ArtifactError: any byte is not what it must be.
+    """
+    sections = read_header(data, len(data), name)
+    view = memoryview(data)
+    content = {each.name: view[each.offset : each.offset + each.size] for each in sections}
+    for each in sections:
+        if hashlib.sha256(content[each.name]).digest() != each.digest:
+            raise ArtifactError(f"{name} is damaged: the checksum of its {each.name} does not match.")
+    _check_gaps(view, HEADER, sections, name)
+    try:
+        manifest = Manifest.from_json(bytes(content["manifest"]))
+        check_layout(manifest.tensors, len(content["weights"]))
+        _check_gaps(content["weights"], 0, manifest.tensors, "The weights section")
+        weights = {each.name: unpack(each, _slice(content["weights"], each)) for each in manifest.tensors}
+    except ArtifactError as error:
+        raise ArtifactError(f"{name} lies: {error}") from error
+    return Artifact(manifest, bytes(content["program"]), weights)
+
+
+def read_header(data: bytes, size: int, name: str) -> list[Section]:
+    """Check the header alone, and give its table.
+
+    Args:
+        data: at least the header, if there is that much.
+        size: of the whole file, bytes.
+        name: what to call it in an error.
+
+    Raises:
+        ArtifactError: it is no artifact, is of another format, is cut, or its table does not fit the file.
+    """
+    if data[: len(MAGIC)] != MAGIC:
+        raise ArtifactError(f"{name} is not a bitsback artifact: it starts with {data[:8]!r}, not with {MAGIC!r}.")
+    if len(data) < HEADER:
+        raise ArtifactError(f"{name} is cut off: it has {size} bytes, and the header alone takes {HEADER}.")
+    _, version, count, stated = _START.unpack_from(data)
+    if version != FORMAT:
+        raise ArtifactError(
+            f"{name} is of format version {version}, and bitsback {__version__} reads version {FORMAT} only: "
+            "pack it again, or use the bitsback that wrote it."
+        )
+    if hashlib.sha256(data[:_SIGNED]).digest() != data[_SIGNED : _SIGNED + 32] or any(data[_SIGNED + 32 : HEADER]):
+        raise ArtifactError(f"{name} is damaged: the checksum of its header does not match.")
+    if stated != size:
+        raise ArtifactError(f"{name} has {size} bytes, and its header says {stated}: it was cut off or added to.")
+    if count != len(SECTIONS):
+        raise ArtifactError(f"{name} lies: it has {count} sections, and format {FORMAT} has {len(SECTIONS)}.")
+    return _table(data, size, name)
+
+
+def _table(data: bytes, size: int, name: str) -> list[Section]:
+    # Offsets follow from sizes: nothing overlaps, nothing is left out.
+    sections: list[Section] = []
+    end = HEADER
+    for index, expected in enumerate(SECTIONS):
+        label, offset, length, digest = _SECTION.unpack_from(data, _START.size + index * _SECTION.size)
+        if label != expected.encode().ljust(16, b"\0"):
+            raise ArtifactError(f"{name} lies: section {index} is {label.rstrip(bytes(1))!r}, not {expected}.")
+        if offset != aligned(end) or offset + length > size:
+            raise ArtifactError(f"{name} lies: its {expected} cannot be {length} bytes at {offset} of {size}.")
+        sections.append(Section(expected, offset, length, digest))
+        end = offset + length
+    if end != size:
+        raise ArtifactError(f"{name} lies: its sections end at {end}, and the file at {size}.")
+    if sections[0].size > LARGEST_MANIFEST:
+        raise ArtifactError(f"{name} lies: a manifest of {sections[0].size} bytes; at most {LARGEST_MANIFEST} go.")
+    return sections
+
+
+def _check_gaps(view: memoryview, end: int, parts: Sequence[Section | StoredTensor], name: str) -> None:
+    for each in parts:
+        if any(view[end : each.offset]):
+            raise ArtifactError(f"{name} is damaged: the bytes before its {each.name} are not zero.")
+        end = each.offset + each.size
+
+
+def _pack_all(weights: Mapping[str, np.ndarray]) -> tuple[tuple[StoredTensor, ...], bytes]:
+    tensors: list[StoredTensor] = []
+    body = bytearray()
+    for name, array in weights.items():
+        body.extend(bytes(aligned(len(body)) - len(body)))
+        stored, data = pack(name, array, len(body))
+        tensors.append(stored)
+        body.extend(data)
+    return tuple(tensors), bytes(body)
+
+
+def _slice(weights: memoryview, stored: StoredTensor) -> memoryview:
+    return weights[stored.offset : stored.offset + stored.size]

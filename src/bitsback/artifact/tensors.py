@@ -1,0 +1,164 @@
+"""A tensor as bytes, and back: `dense`, or a `bitmap` of the non-zeros followed by their values, whichever is smaller.
+
+Every tensor comes back bit for bit, NaNs included, but for the sign of a zero in a bitmap: a mask multiplied with
+negative weights leaves minus zeros, and they count as the zeros that they are. docs/format.md has the layout.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bitsback.errors import ArtifactError
+
+ALIGNMENT = 64
+LARGEST = 2**40
+MOST_AXES = 16
+DTYPES = {
+    name: np.dtype(name).newbyteorder("<")
+    for name in ("float64", "float32", "float16", "int64", "int32", "int8", "uint8", "bool")
+}
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """Where and how the weights section holds one tensor.
+
+    Attributes:
+        name: the name of the program's initializer.
+        dtype: one of `DTYPES`.
+        shape: its axes; () for a scalar.
+        encoding: `dense` or `bitmap`.
+        offset: bytes from the start of the weights section; a multiple of `ALIGNMENT`.
+        size: bytes in the file.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    encoding: str
+    offset: int
+    size: int
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ArtifactError("A tensor has no name.")
+        if self.dtype not in DTYPES:
+            raise ArtifactError(f"Tensor {self.name!r} has dtype {self.dtype!r}; known are {', '.join(DTYPES)}.")
+        if self.encoding not in {"dense", "bitmap"}:
+            raise ArtifactError(f"Tensor {self.name!r} has encoding {self.encoding!r}; known are dense and bitmap.")
+        if len(self.shape) > MOST_AXES or any(not 0 <= axis < LARGEST for axis in self.shape):
+            raise ArtifactError(f"Tensor {self.name!r} has an impossible shape {str(self.shape)[:80]}.")
+        if math.prod(max(axis, 1) for axis in self.shape) * self.itemsize > LARGEST:
+            raise ArtifactError(f"Tensor {self.name!r} of shape {self.shape} is larger than {LARGEST} bytes.")
+        self._check_size()
+
+    def _check_size(self) -> None:
+        # A size that the shape cannot have is refused before anything is allocated for the shape.
+        lowest = _bitmap_bytes(self.count) if self.encoding == "bitmap" else self.count * self.itemsize
+        highest = lowest + (self.count * self.itemsize if self.encoding == "bitmap" else 0)
+        if not lowest <= self.size <= highest:
+            raise ArtifactError(
+                f"Tensor {self.name!r} of shape {self.shape} and dtype {self.dtype} cannot take {self.size} bytes "
+                f"as {self.encoding}, only {lowest}{f' to {highest}' * (highest > lowest)}."
+            )
+
+    @property
+    def count(self) -> int:
+        """The number of its elements."""
+        return math.prod(self.shape)
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes of one element."""
+        return DTYPES[self.dtype].itemsize
+
+
+def pack(name: str, array: np.ndarray, offset: int) -> tuple[StoredTensor, bytes]:
+    """One tensor's entry and bytes, in the smaller of the two encodings.
+
+    Raises:
+        ArtifactError: the format has no such dtype.
+    """
+    dtype = DTYPES.get(array.dtype.name)
+    if dtype is None:
+        raise ArtifactError(f"Tensor {name!r} has dtype {array.dtype}; the format knows {', '.join(DTYPES)}.")
+    flat = np.ascontiguousarray(array, dtype).reshape(-1)
+    kept = flat != 0
+    if _bitmap_bytes(flat.size) + int(kept.sum()) * dtype.itemsize < flat.nbytes:
+        encoding, data = "bitmap", np.packbits(kept, bitorder="little").tobytes() + flat[kept].tobytes()
+    else:
+        encoding, data = "dense", flat.tobytes()
+    return StoredTensor(name, array.dtype.name, array.shape, encoding, offset, len(data)), data
+
+
+def unpack(stored: StoredTensor, data: memoryview) -> np.ndarray:
+    """The tensor, read-only; a dense one is a view of `data`.
+
+    Args:
+        stored: its entry.
+        data: its `stored.size` bytes.
+
+    Raises:
+        ArtifactError: the bitmap does not fit the values or the shape, or a bool is neither 0 nor 1.
+    """
+    integer = f"<u{stored.itemsize}"
+    if not stored.count:
+        raw = np.zeros(0, integer)
+    elif stored.encoding == "dense":
+        raw = np.frombuffer(data, integer)
+    else:
+        raw = _unpack_bitmap(stored, data, integer)
+    if stored.dtype == "bool" and bool((raw > 1).any()):
+        raise ArtifactError(f"Tensor {stored.name!r} is of bools and holds {raw.max()}; only 0 and 1 are.")
+    array = raw.view(DTYPES[stored.dtype]).reshape(stored.shape)
+    array.flags.writeable = False
+    return array
+
+
+def check_layout(tensors: Iterable[StoredTensor], size: int) -> None:
+    """See that the tensors lie one after the other, each at the next multiple of `ALIGNMENT`, and fill `size` bytes.
+
+    Raises:
+        ArtifactError: an offset leaves a hole, overlaps another tensor or points outside, or a name stands twice.
+    """
+    names: set[str] = set()
+    end = 0
+    for each in tensors:
+        if each.name in names:
+            raise ArtifactError(f"Tensor {each.name!r} stands in the index twice.")
+        if each.offset != aligned(end):
+            raise ArtifactError(f"Tensor {each.name!r} is said to be at {each.offset}, where only {aligned(end)} fits.")
+        names.add(each.name)
+        end = each.offset + each.size
+    if end != size:
+        raise ArtifactError(f"The tensors take {end} bytes, and the section that holds them has {size}.")
+
+
+def aligned(position: int) -> int:
+    """The next multiple of `ALIGNMENT`."""
+    return -(-position // ALIGNMENT) * ALIGNMENT
+
+
+def _bitmap_bytes(count: int) -> int:
+    return (count + 7) // 8
+
+
+def _unpack_bitmap(stored: StoredTensor, data: memoryview, integer: str) -> np.ndarray:
+    split = _bitmap_bytes(stored.count)
+    bits = np.frombuffer(data[:split], np.uint8)
+    spare = stored.count % 8
+    if spare and bits[-1] >> spare:
+        raise ArtifactError(f"The bitmap of tensor {stored.name!r} has bits beyond its {stored.count} elements.")
+    kept = int(np.bitwise_count(bits).sum(dtype=np.int64))
+    if split + kept * stored.itemsize != stored.size:
+        raise ArtifactError(
+            f"The bitmap of tensor {stored.name!r} marks {kept} values, and {stored.size - split} bytes follow it, "
+            f"not {kept * stored.itemsize}."
+        )
+    raw = np.zeros(stored.count, integer)
+    mask = np.unpackbits(bits, count=stored.count, bitorder="little").view(np.bool_)
+    if kept:
+        raw[np.flatnonzero(mask)] = np.frombuffer(data[split:], integer)
+    return raw

@@ -1,0 +1,51 @@
+"""From the members' answers to a prediction: a mean, and its uncertainty in two parts.
+
+Classification (Depeweg et al., "Decomposition of Uncertainty in Bayesian Deep Learning", ICML 2018, eq. 2, in nats):
+
+    total = H(mean_s p_s) = data + knowledge,   data = mean_s H(p_s),   knowledge = mean_s KL(p_s || mean p)
+
+Regression (law of total variance, in squared target units, summed over the D targets):
+
+    total = data + knowledge,   data = noise variance,   knowledge = variance over members of their means
+
+`knowledge` is computed from its own sum of non-negative terms, not as a difference, so that it keeps its relative accuracy.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Outputs(NamedTuple):
+    """What every program returns for a batch.
+
+    Attributes:
+        mean: `[B, C]` class probabilities, or `[B, D]` regression means in target units.
+        total: `[B]`.
+        data: `[B]`.
+        knowledge: `[B]`.
+    """
+
+    mean: Tensor
+    total: Tensor
+    data: Tensor
+    knowledge: Tensor
+
+
+def classify(log_probabilities: Tensor) -> Outputs:
+    """Combines members' log probabilities `[S, B, C]`."""
+    probabilities = torch.exp(log_probabilities)
+    mean = probabilities.mean(0)
+    log_mean = torch.log(mean.clamp_min(torch.finfo(mean.dtype).tiny))
+    data = -(probabilities * log_probabilities).sum(-1).mean(0)
+    knowledge = (probabilities * (log_probabilities - log_mean)).sum(-1).mean(0).clamp_min(0)
+    return Outputs(mean, data + knowledge, data, knowledge)
+
+
+def regress(means: Tensor, noise_var: Tensor) -> Outputs:
+    """Combines members' means `[S, B, D]` under a noise variance `[D]`."""
+    mean = means.mean(0)
+    knowledge = (means - mean).square().mean(0).sum(-1)
+    data = torch.zeros_like(knowledge) + noise_var.sum()
+    return Outputs(mean, data + knowledge, data, knowledge)

@@ -1,0 +1,115 @@
+"""A form as a program: raw inputs in, a mean and three uncertainties out."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from bitsback.errors import ExportError
+from bitsback.form.outputs import Outputs, classify, regress
+from bitsback.given.normalization import Normalization
+from bitsback.posterior.likelihood import Task
+
+
+@dataclass(frozen=True)
+class Units:
+    """What ties a network, which sees standardized numbers, to the user's units.
+
+    Attributes:
+        task: "classification" or "regression".
+        inputs: the inputs' normalization.
+        targets: the targets' normalization (regression), or None.
+        log_noise: log noise standard deviations `[D]` in standardized units (regression), else empty.
+    """
+
+    task: Task
+    inputs: Normalization
+    targets: Normalization | None
+    log_noise: Tensor
+
+
+class Members(Protocol):
+    """The part that differs between forms: standardized inputs `[B, *shape]` to the members' outputs `[S, B, C]`."""
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """The members' outputs."""
+        ...
+
+
+@dataclass(frozen=True)
+class Program:
+    """A form of a network.
+
+    Attributes:
+        form: "point" or "ensemble".
+        units: the task and its units.
+        members: how many members vote.
+        input_shape: the shape of one input.
+        module: the program as a module: `forward` gives `Outputs`, `answers` the members' answers `[S, B, C]`.
+        exported: the same, exported for any batch size, with outputs `mean, total, data, knowledge`.
+    """
+
+    form: str
+    units: Units
+    members: int
+    input_shape: tuple[int, ...]
+    module: "Predict"
+    exported: ExportedProgram
+
+
+class Predict(nn.Module):
+    """Standardizes raw inputs, asks the members, and combines their answers in the user's units."""
+
+    input_mean: Tensor
+    input_scale: Tensor
+    target_mean: Tensor
+    target_std: Tensor
+    noise_var: Tensor
+
+    def __init__(self, members: nn.Module, units: Units, axes: int) -> None:
+        super().__init__()
+        self.members, self.task = members, units.task
+        shape = (1, -1) + (1,) * (axes - 1)
+        self.register_buffer("input_mean", torch.tensor(units.inputs.mean).reshape(shape))
+        self.register_buffer("input_scale", 1 / torch.tensor(units.inputs.std).reshape(shape))
+        if units.targets is not None:
+            std = torch.tensor(units.targets.std)
+            self.register_buffer("target_mean", torch.tensor(units.targets.mean))
+            self.register_buffer("target_std", std)
+            self.register_buffer("noise_var", torch.exp(2 * units.log_noise) * std.square())
+
+    def answers(self, inputs: Tensor) -> Tensor:
+        """Each member's answer `[S, B, C]`: log probabilities, or means in target units."""
+        outputs = self.members((inputs - self.input_mean) * self.input_scale)
+        if self.task == "classification":
+            return torch.log_softmax(outputs, -1)
+        return outputs * self.target_std + self.target_mean
+
+    def combine(self, answers: Tensor) -> Outputs:
+        """The prediction from the members' answers."""
+        return classify(answers) if self.task == "classification" else regress(answers, self.noise_var)
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Raw inputs `[B, *shape]` to `mean, total, data, knowledge`."""
+        return tuple(self.combine(self.answers(inputs)))
+
+
+def build(form: str, members: nn.Module, count: int, units: Units, input_shape: tuple[int, ...]) -> Program:
+    """Exports a form as a program.
+
+    Raises:
+        ExportError: `torch.export` refuses it.
+    """
+    module = Predict(members, units, len(input_shape)).eval()
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)
+    try:
+        exported = torch.export.export(
+            module, (torch.zeros(3, *input_shape),), dynamic_shapes=({0: Dim.DYNAMIC},), strict=False
+        )
+    except Exception as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise ExportError(f"the {form} form cannot be exported: {reason[0]}") from error
+    return Program(form, units, count, input_shape, module, exported)

@@ -1,0 +1,113 @@
+"""Running a traced graph over stacked values: one leading axis for the members.
+
+Operators are mapped with `torch.func.vmap`, but for those whose mapping would fix the batch size of an exported program:
+convolutions become grouped convolutions, and what treats every example alike (pools, norms, attention) takes members and
+batch as one long batch.
+"""
+
+import operator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx import GraphModule, Interpreter, Node
+from torch.utils import _pytree as pytree
+
+from bitsback.errors import ExportError
+
+_aten = torch.ops.aten
+_CONVOLUTIONS = {
+    _aten.conv1d.default: 1,
+    _aten.conv2d.default: 2,
+    _aten.conv1d.padding: 1,
+    _aten.conv2d.padding: 2,
+}
+_EXAMPLE_BY_EXAMPLE = (
+    *(_aten.max_pool1d.default, _aten.max_pool2d.default, _aten.avg_pool1d.default, _aten.avg_pool2d.default),
+    *(_aten.batch_norm.default, _aten.layer_norm.default, _aten.group_norm.default, _aten.instance_norm.default),
+    _aten.scaled_dot_product_attention.default,
+)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A value that differs between members.
+
+    Attributes:
+        tensor: `[S, *shape]`.
+    """
+
+    tensor: Tensor
+
+
+class StackedInterpreter(Interpreter):
+    """Interprets a graph in which some inputs are `Stack`s; what depends on none of them is computed once.
+
+    Raises:
+        ExportError: an operator cannot be mapped; it is named with the line of the network that calls it.
+    """
+
+    def __init__(self, graph: GraphModule) -> None:
+        super().__init__(graph)
+        self.extra_traceback = False
+
+    def run_node(self, n: Node) -> Any:
+        """One node: as it is, mapped, or as a grouped convolution."""
+        if n.op != "call_function":
+            return super().run_node(n)
+        args, kwargs = self.fetch_args_kwargs_from_env(n)
+        leaves, spec = pytree.tree_flatten((args, kwargs))
+        if n.target is operator.getitem or not any(isinstance(leaf, Stack) for leaf in leaves):
+            return n.target(*args, **kwargs)  # pyright: ignore[reportCallIssue]
+        try:
+            if n.target in _CONVOLUTIONS:
+                return _grouped_convolution(n.target, *args, **kwargs)
+            if n.target in _EXAMPLE_BY_EXAMPLE:
+                return _one_long_batch(n.target, leaves, spec)
+            return _mapped(n.target, leaves, spec)
+        except RuntimeError as error:
+            where = [line.strip() for line in (n.meta.get("stack_trace") or "").splitlines() if line.strip()]
+            raise ExportError(
+                f"the operator {n.target} cannot be mapped over ensemble members (at `{where[-1] if where else n.name}`); "
+                "the point form needs no mapping"
+            ) from error
+
+
+def _mapped(target: Any, leaves: list[Any], spec: Any) -> Any:
+    stacked = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Stack)]
+
+    def one(*tensors: Tensor) -> Any:
+        filled = list(leaves)
+        for i, tensor in zip(stacked, tensors, strict=True):
+            filled[i] = tensor
+        args, kwargs = pytree.tree_unflatten(filled, spec)
+        return target(*args, **kwargs)
+
+    result = torch.func.vmap(one)(*(leaves[i].tensor for i in stacked))
+    return pytree.tree_map(lambda tensor: Stack(tensor) if isinstance(tensor, Tensor) else tensor, result)
+
+
+def _one_long_batch(target: Any, leaves: list[Any], spec: Any) -> Any:
+    members = next(leaf.tensor.shape[0] for leaf in leaves if isinstance(leaf, Stack))
+    long = [leaf.tensor.flatten(0, 1) if isinstance(leaf, Stack) else leaf for leaf in leaves]
+    args, kwargs = pytree.tree_unflatten(long, spec)
+    result = target(*args, **kwargs)
+    return Stack(result.unflatten(0, (members, -1)))
+
+
+def _grouped_convolution(  # one member's channels form one group; a shared input is repeated for every member
+    target: Any, inputs: Any, weight: Any, bias: Any = None, *rest: Any
+) -> Stack:
+    axes = _CONVOLUTIONS[target]
+    stride, padding, dilation, groups = (*rest, *([1] * axes, [0] * axes, [1] * axes, 1)[len(rest) :])
+    members = next(value.tensor.shape[0] for value in (inputs, weight, bias) if isinstance(value, Stack))
+    inputs, weight = _spread(inputs, members), _spread(weight, members)
+    folded = inputs.transpose(0, 1).flatten(1, 2)
+    bias = None if bias is None else _spread(bias, members).flatten()
+    outputs = target(folded, weight.flatten(0, 1), bias, stride, padding, dilation, groups * members)
+    return Stack(outputs.reshape(outputs.shape[0], members, -1, *outputs.shape[-axes:]).transpose(0, 1))
+
+
+def _spread(value: Any, members: int) -> Tensor:
+    return value.tensor if isinstance(value, Stack) else value.unsqueeze(0).expand(members, *value.shape)

@@ -1,0 +1,88 @@
+"""What a user names: `package.module:name` or `file.py:name`."""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from bitsback.errors import BitsbackError
+
+
+def is_named(name: str) -> bool:
+    """Tell whether a name has the form `module:name`.
+
+    Args:
+        name: Any string.
+
+    Returns:
+        True where something stands on both sides of the last colon.
+    """
+    module, _, attribute = name.rpartition(":")
+    return bool(module and attribute)
+
+
+def locate(name: str, error: type[BitsbackError]) -> object:
+    """Import what a name stands for; modules beside the file, or in the working folder, can be imported by it.
+
+    Args:
+        name: `package.module:name` or `file.py:name`; `name` may have dots.
+        error: What is raised when there is no such thing.
+
+    Returns:
+        The object, whatever it is.
+
+    Raises:
+        BitsbackError: (as `error`) The file, the module or the name in it does not exist, or importing it fails.
+    """
+    if not is_named(name):
+        raise error(f"'{name}' is not of the form package.module:name or file.py:name")
+    module, _, attribute = name.rpartition(":")
+    try:
+        found: object = _import_file(Path(module)) if module.endswith(".py") else _import_module(module)
+    except Exception as failure:  # the user's module may raise anything
+        raise error(f"'{module}' cannot be imported: {type(failure).__name__}: {_one_line(failure)}") from failure
+    for step in attribute.split("."):
+        if not hasattr(found, step):
+            raise error(f"'{module}' has no '{attribute}'")
+        found = getattr(found, step)
+    return found
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise FileNotFoundError("there is no such file")
+    path = path.resolve()
+    spec = importlib.util.spec_from_file_location(f"given_{path.stem}_{abs(hash(path)):x}", path)
+    if spec is None or spec.loader is None:
+        raise ImportError("it is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        with _importable(path.parent):
+            spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[spec.name]
+        raise
+    return module
+
+
+def _import_module(name: str) -> ModuleType:
+    with _importable(Path.cwd()):
+        return importlib.import_module(name)
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    entry = str(folder)
+    sys.path.insert(0, entry)
+    try:
+        yield
+    finally:
+        sys.path.remove(entry)
+
+
+def _one_line(failure: Exception) -> str:
+    return " ".join(str(failure).split())

@@ -1,0 +1,155 @@
+"""A user's network, traced once into a pure function of its params.
+
+`torch.export` gives a graph whose inputs are the parameters, the buffers and the input batch. Everything after this file
+(training, forms, export) runs or rewrites that graph; the user's module is never changed.
+"""
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+from torch.fx import GraphModule, Node
+
+from bitsback.errors import NetworkError
+from bitsback.given.params import Params
+
+_NORMS = ("batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "native_layer_norm")
+
+
+@dataclass(frozen=True)
+class Network:
+    """A traced network: `graph(*tensors, inputs)` is a pure function but for the running statistics of batch norms.
+
+    Attributes:
+        graph: the traced graph; its placeholders are the tensors of `names`, then the input batch.
+        names: for each tensor placeholder the name of the tensor it takes; tied tensors share one name.
+        params: the parameters' values by name, each once.
+        buffers: the buffers' values by name.
+        deterministic: parameters that stay points in every posterior, by name, with the reason.
+        input_shape: the shape of one input.
+        outputs: the number of outputs per input.
+    """
+
+    graph: GraphModule
+    names: tuple[str, ...]
+    params: Params
+    buffers: Params
+    deterministic: dict[str, str]
+    input_shape: tuple[int, ...]
+    outputs: int
+
+    @property
+    def bayesian(self) -> tuple[str, ...]:
+        """The names of the parameters that get a distribution."""
+        return tuple(name for name in self.params if name not in self.deterministic)
+
+    def __call__(self, tensors: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+        """The network's outputs `[B, outputs]` for inputs `[B, *input_shape]` under the given params and buffers."""
+        return self.graph(*(tensors[name] for name in self.names), inputs)[0]
+
+
+def trace(
+    module: nn.Module, input_shape: Sequence[int], *, train: bool = False, deterministic: Sequence[str] = ()
+) -> Network:
+    """Traces a module with `torch.export` for any batch size.
+
+    Args:
+        module: any module that takes one float batch `[B, *input_shape]` and returns `[B, outputs]`.
+        input_shape: the shape of one input.
+        train: trace what the module does in training (dropout, batch statistics) instead of in evaluation.
+        deterministic: patterns (`fc1.*`) of parameters to keep as points.
+
+    Returns:
+        The traced network, holding copies of the module's tensors.
+
+    Raises:
+        NetworkError: it cannot be traced, takes or returns something else, or a pattern matches nothing.
+    """
+    exported = _export(module, tuple(input_shape), train)
+    one_name = _names_without_ties(module)
+    signature = exported.graph_signature
+    tensors = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    placeholders = [node for node in exported.graph.nodes if node.op == "placeholder"]
+    _refuse_constants(placeholders, tensors)
+    names = tuple(one_name[tensors[node.name]] for node in placeholders[:-1])
+    params = {one_name[n]: p.detach().clone() for n, p in module.named_parameters()}
+    buffers = {n: b.detach().clone() for n, b in module.named_buffers() if n in names}
+    points = _deterministic(dict(zip(placeholders[:-1], names, strict=True)), params, deterministic)
+    outputs = _outputs(exported.graph, module)
+    graph = exported.graph_module if train else _without_identities(exported.graph_module)
+    return Network(graph, names, params, buffers, points, tuple(input_shape), outputs)
+
+
+def _export(module: nn.Module, input_shape: tuple[int, ...], train: bool) -> ExportedProgram:
+    was_training = module.training
+    module.train(train)
+    try:
+        return torch.export.export(module, (torch.zeros(3, *input_shape),), dynamic_shapes=({0: Dim.DYNAMIC},))
+    except Exception as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise NetworkError(
+            f"{type(module).__name__} cannot be traced by torch.export with inputs of shape [batch, "
+            f"{', '.join(map(str, input_shape))}]: {reason[0]}"
+        ) from error
+    finally:
+        module.train(was_training)
+
+
+def _names_without_ties(module: nn.Module) -> dict[str, str]:
+    """Maps every name of a parameter or buffer to the first name of the same tensor."""
+    first: dict[int, str] = {}
+    every = [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
+    return {name: first.setdefault(id(tensor), name) for name, tensor in every}
+
+
+def _refuse_constants(placeholders: list[Node], tensors: Mapping[str, str]) -> None:
+    unnamed = [node.name for node in placeholders[:-1] if node.name not in tensors]
+    if unnamed:
+        raise NetworkError(
+            f"the network uses the constant tensor {unnamed[0]!r} that is neither a parameter nor a buffer; register it "
+            "with register_buffer"
+        )
+
+
+def _deterministic(used_as: Mapping[Node, str], params: Params, patterns: Sequence[str]) -> dict[str, str]:
+    points: dict[str, str] = {}
+    users: dict[str, list[str]] = {name: [] for name in params}
+    for node, name in used_as.items():
+        users.get(name, []).extend(str(user.target) for user in node.users)
+    for name, targets in users.items():
+        if not targets:
+            points[name] = "not used"
+        elif any(norm in target for norm in _NORMS for target in targets):
+            points[name] = "norm"
+        elif not params[name].is_floating_point():
+            points[name] = "not floating point"
+    for pattern in patterns:
+        matched = fnmatch.filter(params, pattern)
+        if not matched:
+            raise NetworkError(f"no parameter matches {pattern!r}; there are {', '.join(params)}")
+        points.update(dict.fromkeys(matched, "asked for"))
+    return points
+
+
+def _outputs(graph: torch.fx.Graph, module: nn.Module) -> int:
+    results = next(node for node in graph.nodes if node.op == "output").args[0]
+    shape = getattr(results[0].meta.get("val"), "shape", ()) if isinstance(results[0], Node) else ()
+    if len(results) != 1 or len(shape) != 2 or not isinstance(shape[1], int):
+        raise NetworkError(
+            f"{type(module).__name__} returns {len(results)} value(s), the first of shape {list(shape)}; one tensor "
+            "[batch, outputs] is expected"
+        )
+    return int(shape[1])
+
+
+def _without_identities(graph: GraphModule) -> GraphModule:
+    """Drops dropout nodes that do nothing in evaluation, so that no exporter has to be trusted with them."""
+    for node in list(graph.graph.nodes):
+        if node.op == "call_function" and "dropout" in str(node.target) and node.args[-1] is False:
+            node.replace_all_uses_with(node.args[0])
+            graph.graph.erase_node(node)
+    graph.recompile()
+    return graph

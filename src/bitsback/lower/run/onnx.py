@@ -1,0 +1,131 @@
+"""Loading and calling a program in ONNX Runtime: the graph from memory, its weights from memory, no file read.
+
+The graph keeps its large tensors as initializers of its main graph, each marked external (`data_location` EXTERNAL) at
+location "weights"; offsets are not needed. Every session gets them by name.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bitsback.errors import ArtifactError
+from bitsback.lower.run.external_data import ExternalTensor, external_tensors
+
+INPUT = "input"
+LOCATION = "weights"
+
+
+class Outputs(NamedTuple):
+    """What every program answers for a batch. `total` = `data` + `knowledge`.
+
+    Attributes:
+        mean: [N, C] class probabilities, or [N, D] target means.
+        total: [N] all of the uncertainty: entropy in nats, or variance in squared target units, summed over D.
+        data: [N] the part that no more data would remove.
+        knowledge: [N] the part that more data would remove.
+    """
+
+    mean: np.ndarray
+    total: np.ndarray
+    data: np.ndarray
+    knowledge: np.ndarray
+
+
+class Session:
+    """A program, loaded and ready to run."""
+
+    def __init__(self, engine: Any, weights: Mapping[str, np.ndarray]) -> None:
+        self._engine = engine
+        self._weights = weights  # the engine reads these arrays where they are
+        self.input_shape: tuple[int | str | None, ...] = tuple(engine.get_inputs()[0].shape)
+
+    def run(self, x: np.ndarray) -> Outputs:
+        """Answer a batch.
+
+        Args:
+            x: [N, *shape] in raw units; taken as float32.
+
+        Raises:
+            ArtifactError: the program fails on it.
+        """
+        try:
+            return Outputs(*self._engine.run(Outputs._fields, {INPUT: np.ascontiguousarray(x, np.float32)}))
+        except Exception as error:
+            raise ArtifactError(f"The program fails on an input of shape {x.shape}: {_first_line(error)}.") from error
+
+
+def open_program(program: bytes, weights: Mapping[str, np.ndarray], threads: int = 1) -> Session:
+    """Make a program ready to run; the arrays are used in place and must not be changed afterwards.
+
+    Args:
+        program: the ONNX graph, serialized.
+        weights: exactly its external initializers, by name.
+        threads: how many threads one call may use.
+
+    Raises:
+        ArtifactError: the graph reads other files, asks for tensors that `weights` lacks (or the reverse), has another
+            signature than `input` → `mean, total, data, knowledge`, or ONNX Runtime refuses it.
+    """
+    _check_external(external_tensors(program), weights)
+    import onnxruntime
+
+    options = _options(onnxruntime, threads)
+    arrays = {name: np.asarray(array, order="C") for name, array in weights.items()}
+    try:
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()]
+        if values:
+            options.add_external_initializers(list(arrays), values)
+        engine = onnxruntime.InferenceSession(program, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ArtifactError(f"ONNX Runtime refuses the program: {_first_line(error)}.") from error
+    _check_signature(engine)
+    return Session(engine, arrays)
+
+
+def _check_external(tensors: list[ExternalTensor], weights: Mapping[str, np.ndarray]) -> None:
+    # All that the graph leaves out must be initializers that `weights` gives: then no file is read.
+    for each in tensors:
+        stray = [location for location in each.locations if location != LOCATION]
+        if stray or not each.initializer:
+            raise ArtifactError(
+                f"The program's tensor {each.name!r} is to be read from {(stray or each.locations)!r}; "
+                f"only initializers at location {LOCATION!r}, which the artifact itself holds, are."
+            )
+    asked: set[str] = set()
+    for each in tensors:
+        if each.name not in weights or each.name in asked:
+            how = "twice" if each.name in asked else "which the artifact does not hold"
+            raise ArtifactError(f"The program asks for tensor {each.name!r}, {how}.")
+        asked.add(each.name)
+    for name in weights:
+        if name not in asked:
+            raise ArtifactError(f"The artifact holds tensor {name!r}, which its program does not ask for.")
+
+
+def _options(onnxruntime: Any, threads: int) -> Any:
+    """One call at a time on so many threads that sleep between calls; nothing logged that is not also raised."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    onnxruntime.disable_telemetry_events()
+    return options
+
+
+def _check_signature(engine: Any) -> None:
+    inputs = [(each.name, each.type) for each in engine.get_inputs()]
+    if inputs != [(INPUT, "tensor(float)")]:
+        raise ArtifactError(f"The program's inputs are {inputs}; it must have one, {INPUT!r}, a tensor(float).")
+    outputs = [(each.name, each.type) for each in engine.get_outputs()]
+    expected = [(name, "tensor(float)") for name in Outputs._fields]
+    if outputs != expected:
+        raise ArtifactError(f"The program's outputs are {outputs}; they must be {expected}.")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:300].rstrip(".")

@@ -1,0 +1,126 @@
+"""How long one call takes, beside a reference timed in the same run.
+
+Every round calls each candidate once, in an order that rotates, so that a machine that slows down does so for all. A
+latency is the median over rounds with its quartiles; a ratio is the median of the rounds' own ratios.
+"""
+
+import gc
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bitsback.errors import RecipeError
+from bitsback.measure.journal import Measurement, Scalar
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Something to time.
+
+    Attributes:
+        call: one whole call, its input already in memory.
+        of: what it is, for the journal (stage, form, batch, …).
+    """
+
+    call: Callable[[], object]
+    of: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LatencySettings:
+    """How to time.
+
+    Attributes:
+        warmup: rounds that are not counted.
+        repeats: rounds that are.
+        threads: how many threads a call uses; stated in each row.
+        batch: samples in a call; stated in each row.
+        device: the device's name, stated in each row.
+    """
+
+    warmup: int = 10
+    repeats: int = 100
+    threads: int = 1
+    batch: int = 1
+    device: str = ""
+
+    def __post_init__(self) -> None:
+        if self.warmup < 0 or self.repeats < 1:
+            raise RecipeError(f"Timing takes warmup ≥ 0 and repeats ≥ 1, not {self.warmup} and {self.repeats}.")
+
+
+def latency(
+    candidates: Sequence[Candidate],
+    reference: Candidate,
+    settings: LatencySettings,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[Measurement]:
+    """Time candidates and reference together.
+
+    Args:
+        candidates: what to time, beside the reference.
+        reference: what they are compared with.
+        settings: how.
+        clock: seconds, monotonic.
+
+    Returns:
+        `latency` (s) for the reference and each candidate, then `latency_ratio` (x, to the reference) for each
+        candidate; the spread is the quartiles, `of` has the threads and the batch.
+    """
+    timed = rounds([reference.call, *(each.call for each in candidates)], settings, clock=clock)
+    ratios = timed[:, 1:] / timed[:, :1]
+    everything = [reference, *candidates]
+    seconds = [_row("latency", "s", timed[:, i], each.of, settings) for i, each in enumerate(everything)]
+    relative = [_row("latency_ratio", "x", ratios[:, i], each.of, settings) for i, each in enumerate(candidates)]
+    return seconds + relative
+
+
+def rounds(
+    calls: Sequence[Callable[[], object]],
+    settings: LatencySettings,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+) -> np.ndarray:
+    """Seconds of every single call, [repeats, len(calls)], the garbage collector held off meanwhile.
+
+    Args:
+        calls: what to call.
+        settings: how often.
+        clock: seconds, monotonic.
+    """
+    seconds = np.empty((settings.repeats, len(calls)))
+    with _no_collection():
+        for turn in range(-settings.warmup, settings.repeats):
+            for step in range(len(calls)):
+                which = (turn + step) % len(calls)
+                start = clock()
+                calls[which]()
+                took = clock() - start
+                if turn >= 0:
+                    seconds[turn, which] = max(took, 1e-9)
+    return seconds
+
+
+def _row(what: str, unit: str, values: np.ndarray, of: Mapping[str, Scalar], settings: LatencySettings) -> Measurement:
+    low, middle, high = (float(each) for each in np.quantile(values, [0.25, 0.5, 0.75]))
+    stated = {**of, "batch": settings.batch, "threads": settings.threads}
+    return Measurement(
+        what, middle, unit, of=stated, repeats=settings.repeats, spread=(low, high), device=settings.device
+    )
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Collect garbage now and not again until the end, then as before."""
+    before = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()

@@ -1,0 +1,46 @@
+"""What can be asked of a posterior, whatever fitted it."""
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from bitsback.given.params import Params
+
+
+class Gaussian(NamedTuple):
+    """The first two moments of a tensor of independent values.
+
+    Attributes:
+        mean: the means.
+        var: the variances, same shape.
+    """
+
+    mean: Tensor
+    var: Tensor
+
+
+class Posterior(Protocol):
+    """A distribution over a network's params.
+
+    Random params are described by `marginals` and `sample`; what is the same in every draw (norms, buffers, params kept as
+    points) is in `fixed`.
+    """
+
+    @property
+    def fixed(self) -> Params:
+        """Params and buffers that are the same in every draw, by name."""
+        ...
+
+    def marginals(self) -> dict[str, Gaussian]:
+        """Mean and variance of every random weight, by param name."""
+        ...
+
+    def sample(self, count: int, generator: torch.Generator) -> Params:
+        """`count` joint draws of the random params: each tensor is `[count, *shape]`."""
+        ...
+
+
+def mean(posterior: Posterior) -> Params:
+    """The posterior mean of every tensor the network takes, fixed ones included."""
+    return {**posterior.fixed, **{name: marginal.mean for name, marginal in posterior.marginals().items()}}

@@ -1,0 +1,272 @@
+"""The one training loop: every inference method, every network, every data set goes through it."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from bitsback.errors import DataError, RecipeError
+from bitsback.given.network import Network
+from bitsback.given.params import Params
+from bitsback.posterior import checkpoint
+from bitsback.posterior.checkpoint import TrainingState
+from bitsback.posterior.contract import Posterior
+from bitsback.posterior.inference import Batch, Inference, Objective
+from bitsback.posterior.likelihood import Likelihood
+from bitsback.posterior.optimization import Optimization
+
+_WORTH_COMPILING = 4000  # steps; compiling takes as long as about two thousand steps of a small network
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """Settings of the training loop.
+
+    Attributes:
+        epochs: passes over the training split.
+        batch: data per step; what is left over at the end of an epoch comes up in another epoch's order.
+        optimization: optimizer and schedule.
+        temperature: multiplies the KL; 1 is the exact ELBO.
+        kl_weighting: "even": every minibatch carries 1/M of the KL; "geometric": minibatch i of M carries
+            2^(M−i) / (2^M − 1) of it (Blundell et al. 2015, section 3.4). Both sum to the whole KL over an epoch.
+        compile: whether `torch.compile` is used; None: for runs of at least 4,000 steps.
+        checkpoint_seconds: the least time between checkpoints.
+        seed: decides the order of the data and every draw.
+    """
+
+    epochs: int = 20
+    batch: int = 100
+    optimization: Optimization = field(default_factory=Optimization)
+    temperature: float = 1.0
+    kl_weighting: Literal["even", "geometric"] = "even"
+    compile: bool | None = None
+    checkpoint_seconds: float = 20.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 1:
+            raise RecipeError(f"epochs = {self.epochs} and batch = {self.batch} must both be at least 1")
+        if not 0 <= self.temperature < float("inf"):
+            raise RecipeError(f"temperature is {self.temperature}; it must be a finite number, at least 0")
+
+
+class Progress(NamedTuple):
+    """Where a run is: steps done of all steps, the epoch (from 0), and the last minibatch's NLL in nats."""
+
+    step: int
+    steps: int
+    epoch: int
+    nll: float
+
+
+class Fitted(NamedTuple):
+    """What a fit gives.
+
+    Attributes:
+        posterior: the fitted posterior.
+        log_noise: regression's log noise standard deviations `[D]` in standardized units, else empty.
+        history: per epoch `epoch`, `nll` (nats per datum), `kl` (nats in all), `loss` (their sum per datum), `seconds`.
+    """
+
+    posterior: Posterior
+    log_noise: Tensor
+    history: list[dict[str, float]]
+
+
+class Examples(NamedTuple):
+    """Training data as tensors: standardized inputs `[N, *shape]` and targets (classes `[N]` or standardized `[N, D]`)."""
+
+    inputs: Tensor
+    targets: Tensor
+
+
+def fit(
+    network: Network,
+    inference: Inference,
+    likelihood: Likelihood,
+    examples: Examples,
+    settings: FitSettings,
+    *,
+    masks: Params | None = None,
+    path: Path | None = None,
+    watch: Callable[[Progress], None] | None = None,
+) -> Fitted:
+    """Fits a posterior.
+
+    Args:
+        network: traced for training; its params are where the means start.
+        inference: the method.
+        likelihood: how outputs explain targets.
+        examples: the training split.
+        settings: of the loop.
+        masks: 0/1 tensors by param name that hold pruned weights at zero.
+        path: where checkpoints go; a run killed at any moment goes on from it with the same result (same seed, same
+            thread count).
+        watch: is told the progress, about every tenth step.
+
+    Returns:
+        The posterior and the history.
+
+    Raises:
+        DataError: the training split is empty, or the loss stops being a number.
+        RunError: a checkpoint cannot be read or written.
+    """
+    if len(examples.inputs) == 0:
+        raise DataError("the training split is empty; at least one example is needed")
+    objective = inference.objective(network, likelihood, masks or {})
+    fingerprint = _fingerprint(network, inference, settings, examples)
+    with _own_random_state(settings.seed):
+        loop = _Loop(objective, network, examples, settings)
+        if path is not None and path.exists():
+            loop.restore(checkpoint.load(path, fingerprint))
+        saved = time.monotonic()
+        while loop.step():
+            state = loop.state
+            if watch and (state.step % 10 == 0 or state.step == loop.steps):
+                watch(Progress(state.step, loop.steps, (state.step - 1) // loop.per_epoch, loop.last_nll))
+            if path is not None and time.monotonic() - saved >= settings.checkpoint_seconds:
+                checkpoint.save(path, loop.snapshot(), fingerprint)
+                saved = time.monotonic()
+    state = loop.state
+    variables = {name: tensor.detach() for name, tensor in state.variables.items()}
+    return Fitted(objective.posterior(variables, state.buffers), variables["log_noise"], state.history)
+
+
+class _Loop:
+    """The state of a run and the one step that changes it."""
+
+    def __init__(self, objective: Objective, network: Network, examples: Examples, settings: FitSettings) -> None:
+        self.objective, self.examples, self.settings = objective, examples, settings
+        self.batch = min(settings.batch, len(examples.inputs))
+        self.per_epoch = len(examples.inputs) // self.batch
+        self.steps = self.per_epoch * settings.epochs
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        variables = {name: tensor.requires_grad_() for name, tensor in objective.start().items()}
+        buffers = {name: tensor.clone() for name, tensor in network.buffers.items()}
+        self.state = TrainingState(variables, buffers, {}, torch.empty(0), torch.empty(0))
+        self.optimizer = settings.optimization.build(list(variables.values()))
+        self.noise = torch.empty(objective.noise_size(self.batch))
+        self.loss = self._loss_function()
+        self.last_nll = float("nan")
+        self.nll_sum = torch.zeros(())
+        self.began = time.monotonic()
+
+    def step(self) -> bool:
+        """Takes one step; false when there is none left."""
+        state = self.state
+        if state.step >= self.steps:
+            return False
+        epoch, index = divmod(state.step, self.per_epoch)
+        if index == 0:
+            self.nll_sum = torch.zeros(())
+        if index == 0 or not hasattr(self, "order"):
+            self.order = self._order(epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.optimization.rate(state.step / self.steps)
+        chosen = self.order[index * self.batch : (index + 1) * self.batch]
+        inputs, targets = self.examples.inputs[chosen], self.examples.targets[chosen]
+        self.noise.normal_(generator=self.generator)
+        batch = Batch(inputs, targets, self.noise, torch.tensor(self._kl_scale(index)))
+        self.optimizer.zero_grad()
+        loss = self.loss(state.variables, state.buffers, batch)
+        loss.backward()
+        self.optimizer.step()
+        self.nll_sum += loss.detach()
+        state.step += 1
+        self._report(loss, epoch, index)
+        return True
+
+    def snapshot(self) -> TrainingState:
+        """The state, with the generators and the optimizer in it."""
+        self.state.noise = self.generator.get_state()
+        self.state.dropout = torch.get_rng_state()
+        self.state.optimizer = checkpoint.optimizer_tensors(self.optimizer)
+        self.state.nll_sum = float(self.nll_sum)
+        return self.state
+
+    def restore(self, saved: TrainingState) -> None:
+        """Goes back to a snapshot."""
+        with torch.no_grad():
+            for name, tensor in saved.variables.items():
+                self.state.variables[name].copy_(tensor)
+        self.state.buffers.update(saved.buffers)
+        self.state.step, self.state.history = saved.step, saved.history
+        self.nll_sum = torch.tensor(saved.nll_sum)
+        checkpoint.restore_optimizer(self.optimizer, saved.optimizer)
+        self.generator.set_state(saved.noise)
+        torch.set_rng_state(saved.dropout)
+
+    def _report(self, loss: Tensor, epoch: int, index: int) -> None:
+        if self.state.step % 10 == 0 or index == self.per_epoch - 1:
+            self.last_nll = float(loss.detach())
+            if self.last_nll != self.last_nll or self.last_nll in {float("inf"), float("-inf")}:
+                raise DataError(
+                    f"the loss is {self.last_nll} after {self.state.step} steps; a smaller learning rate than "
+                    f"{self.settings.optimization.learning_rate} is needed"
+                )
+        if index == self.per_epoch - 1:
+            self._end_epoch(epoch)
+
+    def _end_epoch(self, epoch: int) -> None:
+        draws = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + epoch)
+        variables = {name: tensor.detach() for name, tensor in self.state.variables.items()}
+        nll, kl = float(self.nll_sum) / self.per_epoch, self.objective.kl(variables, draws)
+        loss = nll + self.settings.temperature * kl / len(self.examples.inputs)
+        seconds = time.monotonic() - self.began
+        self.began = time.monotonic()
+        self.state.history.append({"epoch": epoch + 1, "nll": nll, "kl": kl, "loss": loss, "seconds": seconds})
+
+    def _order(self, epoch: int) -> Tensor:
+        generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + epoch)
+        return torch.randperm(len(self.examples.inputs), generator=generator)
+
+    def _kl_scale(self, index: int) -> float:
+        """What multiplies the KL beside a minibatch's *mean* NLL: T · (this minibatch's share of the KL) / B."""
+        if self.settings.kl_weighting == "even":
+            share = 1 / self.per_epoch
+        else:
+            share = 2.0 ** -(index + 1) / (1 - 2.0**-self.per_epoch)
+        return self.settings.temperature * share / self.batch
+
+    def _loss_function(self) -> Callable[[Params, Params, Batch], Tensor]:
+        asked = self.settings.compile
+        if asked or (asked is None and self.steps >= _WORTH_COMPILING):
+            return _compiled(self.objective)
+        return self.objective.loss
+
+
+def _compiled(objective: Objective) -> Callable[[Params, Params, Batch], Tensor]:
+    """The loss through `torch.compile`, with PyTorch's own random numbers (Inductor's own are many times slower on CPU)."""
+    import torch._inductor.config
+
+    plain = torch.compile(objective.loss, dynamic=False)
+
+    def loss(variables: Params, buffers: Params, batch: Batch) -> Tensor:
+        with torch._inductor.config.patch(fallback_random=True):
+            return plain(variables, buffers, batch)
+
+    return loss
+
+
+@contextmanager
+def _own_random_state(seed: int) -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def _fingerprint(network: Network, inference: Inference, settings: FitSettings, examples: Examples) -> str:
+    """Changes with anything that would change the result; a checkpoint of another run is refused by it."""
+    kept = {k: v for k, v in asdict(settings).items() if k != "checkpoint_seconds"}
+    said = json.dumps([kept, repr(inference), list(network.params), list(examples.inputs.shape)], sort_keys=True)
+    digest = hashlib.sha256(said.encode())
+    for tensor in (*network.params.values(), examples.targets):
+        digest.update(tensor.detach().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,134 @@
+"""Drawing pre-activations instead of weights (Kingma, Salimans, Welling, "Variational Dropout and the Local
+Reparameterization Trick", NeurIPS 2015, section 2.3).
+
+For a linear layer with independent normal weights the pre-activations of one datum are independent normals with mean
+x · mean and variance x² · var: drawing those gives the same distribution with far less gradient noise. For a convolution the
+draws at different positions share weights and are correlated; taking them as independent is an approximation.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx import Graph, GraphModule, Node
+
+from bitsback.given.network import Network
+from bitsback.given.params import Layout, Params, select
+from bitsback.posterior.contract import Gaussian
+
+_aten = torch.ops.aten
+_OPERATORS = (
+    _aten.linear.default,
+    _aten.conv1d.default,
+    _aten.conv2d.default,
+    _aten.conv3d.default,
+    _aten.conv1d.padding,
+    _aten.conv2d.padding,
+    _aten.conv3d.padding,
+)
+_TINY = 1e-16  # keeps the square root's gradient finite where all inputs of a unit are exactly zero
+
+
+def reparametrizable(network: Network) -> tuple[str, ...]:
+    """Names of random params whose one and only use is as weight or bias of a linear or convolution layer.
+
+    A layer qualifies when its weight does; a tied or otherwise reused weight does not, since its uses share one draw.
+    """
+    uses = _uses(network)
+    names: list[str] = []
+    for node in _layers(network.graph.graph):
+        tensors = [uses.name[arg] for arg in node.args[1:3] if isinstance(arg, Node) and arg in uses.name]
+        if tensors and all(uses.count[n] == 1 and n in network.bayesian for n in tensors):
+            names.extend(tensors)
+    return tuple(name for name in network.bayesian if name in names)
+
+
+class LocalReparametrization:
+    """A network's graph with chosen layers drawing their pre-activations.
+
+    Attributes:
+        layout: the params that enter through their marginals.
+    """
+
+    def __init__(self, network: Network, names: Sequence[str]) -> None:
+        self.network = network
+        self.layout = Layout.of(select(network.params, names))
+        self._symbolic: list[tuple[Any, ...]] = []
+        self._shapes: dict[int, list[tuple[int, ...]]] = {}
+        self.graph = self._rewrite(set(names)) if names else network.graph
+        inputs = next(n for n in reversed(network.graph.graph.nodes) if n.op == "placeholder")
+        self._symbol = inputs.meta["val"].shape[0]
+
+    def noise_size(self, batch: int) -> int:
+        """The number of pre-activations of a batch; to be asked before the first call with that batch."""
+        shapes = [tuple(_at_batch(size, self._symbol, batch) for size in shape) for shape in self._symbolic]
+        self._shapes[batch] = shapes
+        return sum(math.prod(shape) for shape in shapes)
+
+    def __call__(self, values: Params, marginals: dict[str, Gaussian], noise: Tensor, inputs: Tensor) -> Tensor:
+        """The network's outputs under one draw.
+
+        Args:
+            values: the tensors that are not in `layout`, by name.
+            marginals: mean and variance of those that are.
+            noise: `[noise_size(B)]` standard normals.
+            inputs: `[B, *input_shape]`.
+
+        Returns:
+            Outputs `[B, outputs]`.
+        """
+        shapes = self._shapes[inputs.shape[0]]
+        parts = noise.split([math.prod(shape) for shape in shapes])
+        draws = [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
+        tensors = {**values, **marginals}
+        return self.graph(draws, *(tensors[name] for name in self.network.names), inputs)[0]
+
+    def _rewrite(self, names: set[str]) -> GraphModule:
+        graph = Graph()
+        copies: dict[Node, Node] = {}
+        draws = graph.placeholder("draws")
+        graph.output(graph.graph_copy(self.network.graph.graph, copies))
+        uses = _uses(self.network)
+        for old in _layers(self.network.graph.graph):
+            if uses.name.get(old.args[1]) in names:  # pyright: ignore[reportArgumentType]
+                node, index = copies[old], len(self._symbolic)
+                self._symbolic.append(tuple(old.meta["val"].shape))
+                with graph.inserting_before(node):
+                    drawn = graph.call_function(lambda every, i: every[i], (draws, index))
+                    new = graph.call_function(_drawn_layer, (old.target, drawn, *node.args), dict(node.kwargs))
+                node.replace_all_uses_with(new)
+                graph.erase_node(node)
+        return GraphModule(self.network.graph, graph)
+
+
+def _drawn_layer(
+    operator: Any, noise: Tensor, inputs: Tensor, weight: Gaussian, bias: Gaussian | None = None, *rest: Any
+) -> Tensor:
+    mean = operator(inputs, weight.mean, None if bias is None else bias.mean, *rest)
+    var = operator(inputs.square(), weight.var, None if bias is None else bias.var, *rest)
+    return mean + torch.sqrt(var + _TINY) * noise
+
+
+class _Uses:
+    """Which tensor each placeholder takes, and how often each tensor is used in the graph."""
+
+    def __init__(self, network: Network) -> None:
+        placeholders = [n for n in network.graph.graph.nodes if n.op == "placeholder"][:-1]
+        self.name: dict[Node, str] = dict(zip(placeholders, network.names, strict=True))
+        self.count: dict[str, int] = dict.fromkeys(network.names, 0)
+        for node, name in self.name.items():
+            self.count[name] += len(node.users)
+
+
+def _uses(network: Network) -> _Uses:
+    return _Uses(network)
+
+
+def _layers(graph: Graph) -> list[Node]:
+    return [n for n in graph.nodes if n.op == "call_function" and n.target in _OPERATORS]
+
+
+def _at_batch(size: Any, symbol: Any, batch: int) -> int:
+    return size if isinstance(size, int) else int(size.node.expr.subs({symbol.node.expr: batch}))

@@ -1,0 +1,49 @@
+"""Optimizer and learning-rate schedule, as settings."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from bitsback.errors import RecipeError
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """How variables move.
+
+    Attributes:
+        optimizer: "adam" or "sgd".
+        learning_rate: before the schedule.
+        momentum: of SGD.
+        weight_decay: L2 coefficient (for points; a posterior has a prior instead).
+        schedule: "cosine" falls to 0 over the whole training, "constant" does not fall.
+    """
+
+    optimizer: Literal["adam", "sgd"] = "adam"
+    learning_rate: float = 1e-3
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    schedule: Literal["cosine", "constant"] = "cosine"
+
+    def __post_init__(self) -> None:
+        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
+            raise RecipeError(f"learning_rate is {self.learning_rate}; it must be a positive number")
+        if not 0 <= self.momentum < 1:
+            raise RecipeError(f"momentum is {self.momentum}; it must be at least 0 and below 1")
+        if not self.weight_decay >= 0:
+            raise RecipeError(f"weight_decay is {self.weight_decay}; it must be at least 0")
+
+    def build(self, variables: list[Tensor]) -> torch.optim.Optimizer:
+        """The optimizer for leaf tensors, with one fused pass per step."""
+        if self.optimizer == "adam":
+            return torch.optim.Adam(variables, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
+        return torch.optim.SGD(
+            variables, lr=self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay, fused=True
+        )
+
+    def rate(self, done: float) -> float:
+        """The learning rate when the share `done` in [0, 1] of all steps has been taken."""
+        return self.learning_rate * (0.5 * (1 + math.cos(math.pi * done)) if self.schedule == "cosine" else 1.0)

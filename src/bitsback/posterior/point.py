@@ -1,0 +1,82 @@
+"""Point estimates: maximum likelihood, with weight decay and dropout where asked for."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bitsback.given.network import Network
+from bitsback.given.params import Layout, Params
+from bitsback.posterior.contract import Gaussian
+from bitsback.posterior.inference import Batch
+from bitsback.posterior.likelihood import Likelihood
+
+
+@dataclass(frozen=True)
+class PointPosterior:
+    """All mass on one value of the params.
+
+    Attributes:
+        values: the weights' values by name.
+        fixed: norms and buffers by name.
+    """
+
+    values: Params
+    fixed: Params
+
+    def marginals(self) -> dict[str, Gaussian]:
+        """The values, with variance 0."""
+        return {name: Gaussian(value, torch.zeros_like(value)) for name, value in self.values.items()}
+
+    def sample(self, count: int, generator: torch.Generator) -> Params:
+        """The values `count` times; no random number is drawn."""
+        del generator
+        return {name: value.expand(count, *value.shape) for name, value in self.values.items()}
+
+
+@dataclass(frozen=True)
+class Point:
+    """Fits one value of the params; dropout is the network's own."""
+
+    def objective(self, network: Network, likelihood: Likelihood, masks: Params) -> "PointObjective":
+        """The negative log likelihood of the params."""
+        return PointObjective(network, likelihood, masks)
+
+
+class PointObjective:
+    """The mean negative log likelihood as a function of one flat vector of params."""
+
+    def __init__(self, network: Network, likelihood: Likelihood, masks: Params) -> None:
+        self.network, self.likelihood, self.masks = network, likelihood, masks
+        trained = {n: p for n, p in network.params.items() if p.is_floating_point()}
+        self.layout = Layout.of(trained)
+        self.constant = {n: p for n, p in network.params.items() if n not in trained}
+
+    def start(self) -> Params:
+        """The network's own params, packed, and the likelihood's variable."""
+        return {"value": self.layout.pack(self.network.params), "log_noise": self.likelihood.start()}
+
+    def noise_size(self, batch: int) -> int:
+        """No noise beside the network's own dropout."""
+        del batch
+        return 0
+
+    def loss(self, variables: Params, buffers: Params, batch: Batch) -> Tensor:
+        """The minibatch's mean NLL in nats."""
+        outputs = self.network({**self._values(variables), **buffers}, batch.inputs)
+        return self.likelihood.nll(outputs, batch.targets, variables["log_noise"])
+
+    def kl(self, variables: Params, generator: torch.Generator) -> float:
+        """0: a point has no prior here."""
+        del variables, generator
+        return 0.0
+
+    def posterior(self, variables: Params, buffers: Params) -> PointPosterior:
+        """The values reached."""
+        values = {name: value.detach().clone() for name, value in self._values(variables).items()}
+        random = {name: values.pop(name) for name in self.network.bayesian}
+        return PointPosterior(random, {**values, **buffers})
+
+    def _values(self, variables: Params) -> Params:
+        values = {**self.layout.unpack(variables["value"]), **self.constant}
+        return {**values, **{name: values[name] * mask for name, mask in self.masks.items()}}

@@ -1,0 +1,122 @@
+"""Which rows of the journal a table or a figure is made of.
+
+Nothing here raises on what is missing or malformed: a row that cannot be read is a row that is not there.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from bitsback.measure.journal import Measurement, latest
+from bitsback.report.quantity import clean
+
+Rows = Sequence[Measurement]
+
+_STAGES = ("dense", "compressed")
+_FORMS = ("point", "ensemble")
+
+
+class Variant(NamedTuple):
+    """A network that was measured: its stage ("dense", "compressed") and the form that predicts."""
+
+    stage: str
+    form: str
+
+    @property
+    def name(self) -> str:
+        """The words for it: "dense point"."""
+        return clean(f"{self.stage} {self.form}", 40)
+
+
+REFERENCE = Variant("dense", "point")
+
+
+def newest(rows: Iterable[Measurement]) -> list[Measurement]:
+    """Gives the last row for each (what, of), oldest first; rows whose `of` holds a list are left out."""
+    readable = [row for row in rows if all(isinstance(found, str | int | float) for found in row.of.values())]
+    return sorted(latest(readable), key=lambda row: str(row.time))
+
+
+def select(rows: Rows, what: str, **of: object) -> list[Measurement]:
+    """Gives the rows of `what` whose `of` has these values; a value of None asks that the key is absent."""
+    return [row for row in rows if row.what == what and all(row.of.get(key) == value for key, value in of.items())]
+
+
+def settled(rows: Rows) -> list[Measurement]:
+    """Leaves out sweeps, perturbed inputs, single layers and every split but the test split."""
+    return [
+        row
+        for row in rows
+        if not row.of.get("sweep")
+        and "perturbation" not in row.of
+        and "layer" not in row.of
+        and row.of.get("split", "test") == "test"
+    ]
+
+
+def variant(row: Measurement) -> Variant:
+    """Gives the network a row is about; what is not said is the empty string."""
+    return Variant(str(row.of.get("stage", "")), str(row.of.get("form", "")))
+
+
+def variants(rows: Iterable[Measurement]) -> list[Variant]:
+    """Gives the networks that rows are about: dense before compressed, point before ensemble, others by name."""
+    return sorted({variant(row) for row in rows}, key=_rank)
+
+
+def shipped(rows: Iterable[Measurement]) -> Variant | None:
+    """Gives the network that the page is about: the last of its variants that is compressed, else the last."""
+    found = variants(rows)
+    compressed = [one for one in found if one.stage == "compressed"]
+    return (compressed or found or [None])[-1]
+
+
+def value(rows: Rows, what: str, which: Variant, **of: object) -> Measurement | None:
+    """Gives the last row of `what` for one network that has a finite value."""
+    found = [row for row in select(rows, what, **of) if variant(row) == which and finite(row)]
+    return found[-1] if found else None
+
+
+def finite(row: Measurement) -> bool:
+    """Says whether a row has a value that can be drawn."""
+    return isinstance(row.value, int | float) and bool(np.isfinite(row.value))
+
+
+def number(row: Measurement, key: str) -> float | None:
+    """Gives a number from a row's `of`; None where there is none."""
+    found = row.of.get(key)
+    return float(found) if isinstance(found, int | float) and np.isfinite(found) else None
+
+
+def column(row: Measurement, name: str) -> np.ndarray | None:
+    """Gives one list of a series row as float64 [N], None in it as NaN; None where it is no list of numbers."""
+    try:
+        found = np.array((row.series or {})[name], dtype=np.float64)
+    except (KeyError, TypeError, ValueError):
+        return None
+    return found if found.ndim == 1 and found.size else None
+
+
+def columns(row: Measurement, *names: str) -> tuple[np.ndarray, ...] | None:
+    """Gives several lists of a series row, float64 [N] each; None unless all are there and equally long."""
+    found = [column(row, name) for name in names]
+    present = tuple(one for one in found if one is not None)
+    whole = len(present) == len(names) and len({one.size for one in present}) == 1
+    return present if whole else None
+
+
+def histogram(row: Measurement, *names: str) -> tuple[np.ndarray, ...] | None:
+    """Gives `edges` [N + 1] and the named counts [N] each; None unless they fit and edges grow."""
+    edges = column(row, "edges")
+    counts = columns(row, *names)
+    if edges is None or counts is None or edges.size != counts[0].size + 1:
+        return None
+    grows = bool(np.all(np.isfinite(edges)) and np.all(np.diff(edges) > 0))
+    return (edges, *(np.nan_to_num(one, nan=0.0, posinf=0.0).clip(min=0.0) for one in counts)) if grows else None
+
+
+def _rank(one: Variant) -> tuple[int, int, str, str]:
+    stage = _STAGES.index(one.stage) if one.stage in _STAGES else len(_STAGES)
+    form = _FORMS.index(one.form) if one.form in _FORMS else len(_FORMS)
+    return stage, form, one.stage, one.form

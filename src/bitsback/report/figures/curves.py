@@ -1,0 +1,251 @@
+"""Lines over a common axis, each named at its end, in colours and marks that stay the same over the whole page."""
+
+import itertools
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import XAxis, YAxis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from bitsback.report.evidence import REFERENCE, Variant
+from bitsback.report.figures.canvas import CARD, HEIGHT, INK, MUTED, SERIES, WIDTH, Key, name_vertical, pane, role
+from bitsback.report.quantity import Kind, clean, shown
+
+_VARIANT_SLOTS = {
+    Variant("compressed", "ensemble"): 0,
+    Variant("compressed", "point"): 1,
+    Variant("dense", "ensemble"): 2,
+}
+_MARKS = ("o", "s", "^", "D", "v", "P")
+_UNITS = 72 * WIDTH
+_LONGEST = 14
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one thing is drawn wherever it occurs."""
+
+    colour: str
+    mark: str = "o"
+    dashed: bool = False
+
+    def key(self, label: str) -> Key:
+        """The legend's entry for it."""
+        return Key(label, role(self.colour), "dash" if self.dashed else "line")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve: x [N] and y [N] in the axis' units; `low` and `high` [N] bound repeated runs where they are known."""
+
+    label: str
+    x: np.ndarray
+    y: np.ndarray
+    style: Style
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+    marked: bool = True
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis of a figure.
+
+    Attributes:
+        name: What it shows, with the unit where the kind does not say it.
+        kind: How its ticks are written.
+        ticks: Position and text of each tick, where they are not evenly spaced.
+        linear: Never logarithmic, as is right for what has a best value.
+    """
+
+    name: str
+    kind: Kind = "number"
+    ticks: tuple[tuple[float, str], ...] = ()
+    linear: bool = False
+
+
+def style_of(which: Variant, others: Sequence[Variant] = ()) -> Style:
+    """Gives a network's style: the dense point network is a grey dashed line, the others have fixed slots."""
+    if which == REFERENCE:
+        return Style(MUTED, "o", dashed=True)
+    strangers = [one for one in others if one not in _VARIANT_SLOTS and one != REFERENCE]
+    slot = _VARIANT_SLOTS[which] if which in _VARIANT_SLOTS else 3 + (strangers.index(which) if strangers else 0)
+    return style(slot)
+
+
+def style(slot: int) -> Style:
+    """Gives the style of a numbered series; numbers past the palette start again."""
+    return Style(SERIES[slot % len(SERIES)], _MARKS[slot % len(_MARKS)])
+
+
+def plot(figure: Figure, lines: Sequence[Line], x: Axis, y: Axis) -> Axes:
+    """Draws lines with their names at their right ends.
+
+    Args:
+        figure: An empty figure of the usual height.
+        lines: At least one.
+        x: The horizontal axis.
+        y: The vertical axis; unless linear, it becomes logarithmic where the values span more than a factor of 30.
+
+    Returns:
+        The axes, for what else is to be drawn on them.
+    """
+    labels = [_wrapped(line.label) for line in lines]
+    widest = max(len(part) for label in labels for part in label.split("\n"))
+    axes = pane(figure, left=0.145, right=1.0 - (12 + 5.6 * widest) / _UNITS)
+    for line in lines:
+        _line(axes, line)
+    _limits(axes, lines, linear=y.linear)
+    _ticks(axes, lines, x, y)
+    axes.set_xlabel(x.name)
+    name_vertical(axes, y.name)
+    _name_ends(axes, lines, labels)
+    return axes
+
+
+def few_ticks(axis: XAxis | YAxis, kind: Kind, *, count: int = 5, integer: bool = False) -> None:
+    """Puts few ticks on an axis whose limits are set and writes them with as many digits as tell them apart."""
+    locator = MaxNLocator(count, steps=[1, 2, 5, 10], integer=integer)
+    places = np.asarray(locator.tick_values(*axis.get_view_interval()))
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(FuncFormatter(_tick_writer(places, kind)))
+
+
+def described(lines: Sequence[Line], kind: Kind) -> str:
+    """Says in words where each line starts and ends."""
+    ends = ((line.label, shown(_first(line.y), kind), shown(_first(line.y[::-1]), kind)) for line in lines)
+    return "; ".join(f"{label}: from {first} to {last}" for label, first, last in ends) + "."
+
+
+def spread(wanted: Sequence[float], gaps: Sequence[float]) -> list[float]:
+    """Moves positions apart as little as is needed.
+
+    Args:
+        wanted: Positions on a scale from 0 to 1.
+        gaps: The room each needs around its position.
+
+    Returns:
+        Positions in the same order, neighbours at least half the sum of their gaps apart, within 0 to 1 where they fit.
+    """
+    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
+    placed = [min(max(wanted[index], 0.0), 1.0) for index in order]
+    apart = [(gaps[a] + gaps[b]) / 2 for a, b in itertools.pairwise(order)]
+    for index, gap in enumerate(apart):
+        placed[index + 1] = max(placed[index + 1], placed[index] + gap)
+    if placed and placed[-1] > 1.0:
+        placed[-1] = 1.0
+        for index in range(len(apart) - 1, -1, -1):
+            placed[index] = min(placed[index], placed[index + 1] - apart[index])
+    return [placed[order.index(index)] for index in range(len(wanted))]
+
+
+def _line(axes: Axes, line: Line) -> None:
+    if line.low is not None and line.high is not None:
+        axes.fill_between(line.x, line.low, line.high, color=line.style.colour, alpha=0.16, linewidth=0)
+    marked = line.marked and line.x.size <= 24
+    axes.plot(
+        line.x,
+        line.y,
+        color=line.style.colour,
+        linestyle=(0, (4, 2)) if line.style.dashed else "-",
+        marker=line.style.mark if marked else "",
+        markersize=5,
+        markeredgecolor=CARD,
+        markeredgewidth=0.8,
+        clip_on=False,
+    )
+
+
+def _limits(axes: Axes, lines: Sequence[Line], *, linear: bool) -> None:
+    values = np.concatenate([line.y for line in lines])
+    values = values[np.isfinite(values)]
+    low, high = float(values.min()), float(values.max())
+    if not linear and low > 0 and high / low > 30:
+        axes.set_yscale("log")
+        axes.set_ylim(low / 1.3, high * 1.3)
+        return
+    room = 0.08 * (high - low) or 0.05 * abs(high) or 0.5
+    axes.set_ylim(low - room, high + room)
+
+
+def _ticks(axes: Axes, lines: Sequence[Line], x: Axis, y: Axis) -> None:
+    if axes.get_yscale() == "log":
+        subs = (1.0,) if np.ptp(np.log10(axes.get_ylim())) > 2.5 else (1.0, 2.0, 5.0)
+        axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=6))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(FuncFormatter(_plain_writer(y.kind)))
+    else:
+        few_ticks(axes.yaxis, y.kind)
+    if x.ticks:
+        axes.xaxis.set_major_locator(FixedLocator([position for position, _ in x.ticks]))
+        texts = dict(x.ticks)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda position, _: texts.get(position, "")))
+    else:
+        whole = all(np.all(line.x == np.round(line.x)) for line in lines)
+        few_ticks(axes.xaxis, x.kind, count=5, integer=whole and x.kind == "count")
+
+
+def _name_ends(axes: Axes, lines: Sequence[Line], labels: Sequence[str]) -> None:
+    height = axes.get_position().height * 72 * HEIGHT
+    to_axes = axes.transData + axes.transAxes.inverted()
+    ends = [to_axes.transform(_end(line)) for line in lines]
+    gaps = [(11.0 * (1 + label.count("\n")) + 2.0) / height for label in labels]
+    for line, label, end, place in zip(lines, labels, ends, spread([e[1] for e in ends], gaps), strict=True):
+        axes.plot(
+            (end[0] + 0.015, 1.03),
+            (end[1], place),
+            transform=axes.transAxes,
+            color=line.style.colour,
+            linewidth=0.7,
+            alpha=0.7,
+            clip_on=False,
+        )
+        axes.text(
+            1.045,
+            place,
+            label,
+            transform=axes.transAxes,
+            va="center",
+            ha="left",
+            fontsize=9,
+            linespacing=1.05,
+            color=INK if line.style.dashed else line.style.colour,
+        )
+
+
+def _end(line: Line) -> tuple[float, float]:
+    last = int(np.flatnonzero(np.isfinite(line.y))[-1])
+    return float(line.x[last]), float(line.y[last])
+
+
+def _first(values: np.ndarray) -> float | None:
+    there = values[np.isfinite(values)]
+    return float(there[0]) if there.size else None
+
+
+def _wrapped(label: str) -> str:
+    parts = textwrap.wrap(clean(label, 2 * _LONGEST - 2), _LONGEST) or ["?"]
+    return "\n".join(parts[:2])
+
+
+def _tick_writer(places: np.ndarray, kind: Kind) -> Callable[[float, int], str]:
+    """Writes ticks at these places with the fewest digits that are exact."""
+    scale, unit = (100.0, " %") if kind == "share" else (1.0, "")
+    scaled = places * scale
+    step = float(np.diff(scaled).min()) if scaled.size > 1 else 1.0
+    digits = next((n for n in range(6) if np.abs(scaled - scaled.round(n)).max() < 1e-3 * step), 6)
+
+    def write(value: float, _: int) -> str:
+        number = value * scale
+        return (f"{number:,.{digits}f}{unit}" if abs(number) < 1e5 else shown(number, "count")).replace("-", "−")
+
+    return write
+
+
+def _plain_writer(kind: Kind) -> Callable[[float, int], str]:
+    scale, unit = (100.0, " %") if kind == "share" else (1.0, "")
+    return lambda value, _: f"{value * scale:g}{unit}"

@@ -1,0 +1,153 @@
+"""The figures at the top of the page: the packed network beside the dense one, as a number and two bars each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bitsback.measure.journal import Measurement
+from bitsback.report.evidence import REFERENCE, Rows, Variant, finite, settled, shipped, value
+from bitsback.report.quantity import Kind, clean, ratio, shown, times
+from bitsback.report.tables import batches
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar of a tile: whose it is, its length in percent of the longest, and the figure it stands for."""
+
+    name: str
+    percent: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A headline number: what it is, the number in words, small print, and two bars of which the shorter is better."""
+
+    name: str
+    figure: str
+    detail: str
+    bars: tuple[Bar, ...] = ()
+
+
+def about(rows: Rows) -> Variant | None:
+    """Gives the network whose figures are the headlines: the packed one, else the last that was measured."""
+    found = settled(rows)
+    packed = shipped(row for row in found if row.what == "file_bytes" and finite(row))
+    return packed or shipped(row for row in found if finite(row) and row.of.get("stage"))
+
+
+def tiles(rows: Rows) -> list[Tile]:
+    """Gives the headline numbers that the journal has rows for."""
+    found, which = settled(rows), about(rows)
+    if which is None:
+        return []
+    made = [
+        _file(found, which),
+        _latency(found, which),
+        _weights(found, which),
+        _error(found, which),
+        _likelihood(found, which),
+        _declined(found, which),
+    ]
+    return [tile for tile in made if tile is not None]
+
+
+def _file(rows: Rows, which: Variant) -> Tile | None:
+    pair = value(rows, "file_bytes", which), value(rows, "file_bytes", REFERENCE)
+    return _compared("File", pair, which, "bytes", ("smaller", "larger"))
+
+
+def _latency(rows: Rows, which: Variant) -> Tile | None:
+    for batch in batches(rows):
+        pair = (value(rows, "latency", which, batch=batch), value(rows, "latency", REFERENCE, batch=batch))
+        if pair[0] is not None:
+            name = f"Latency, batch {batch:g}" if batch else "Latency"
+            return _compared(name, pair, which, "seconds", ("faster", "slower"))
+    return None
+
+
+def _weights(rows: Rows, which: Variant) -> Tile | None:
+    kept = value(rows, "kept_parameters", which) or _any_form(rows, "kept_parameters", which.stage)
+    whole = value(rows, "parameters", which) or _any_form(rows, "parameters", "")
+    if kept is None or whole is None or not whole.value or kept.value is None:
+        return None
+    share = kept.value / whole.value
+    return Tile(
+        "Weights kept",
+        f"{100 * share:.3g} %",
+        "",
+        _bars((("dense", whole.value), (clean(which.stage, 16), kept.value)), "count"),
+    )
+
+
+def _error(rows: Rows, which: Variant) -> Tile | None:
+    now, before = value(rows, "accuracy", which), value(rows, "accuracy", REFERENCE)
+    if now is None or now.value is None:
+        pair = value(rows, "rmse", which), value(rows, "rmse", REFERENCE)
+        return _compared("RMSE", pair, which, "number", ("lower", "higher"))
+    pairs = [(_short(which, REFERENCE), 1.0 - now.value)]
+    if before is not None and before.value is not None:
+        pairs.insert(0, (_short(REFERENCE, which), 1.0 - before.value))
+    detail = ""
+    if before is not None and before.value is not None and which != REFERENCE:
+        detail = f"{_points(now.value - before.value)} against dense; the bars are wrong answers"
+    return Tile("Accuracy", shown(now.value, "share"), detail, _bars(pairs, "share"))
+
+
+def _likelihood(rows: Rows, which: Variant) -> Tile | None:
+    pair = value(rows, "nll", which), value(rows, "nll", REFERENCE)
+    return _compared("NLL", pair, which, "number", ("lower", "higher"))
+
+
+def _declined(rows: Rows, which: Variant) -> Tile | None:
+    coverage, error = value(rows, "coverage", which), value(rows, "selective_error", which)
+    if coverage is None or coverage.value is None:
+        return None
+    whole = value(rows, "accuracy", which)
+    figures = [("answering all", 1.0 - whole.value)] if whole is not None and whole.value is not None else []
+    figures += [("when sure", error.value)] if error is not None and error.value is not None else []
+    bars = _bars(figures, "share")
+    detail = f"declines {shown(1.0 - coverage.value, 'share')}" + ("; the bars are wrong answers" if bars else "")
+    return Tile("Answers", shown(coverage.value, "share"), detail, bars)
+
+
+def _compared(
+    name: str, pair: tuple[Measurement | None, Measurement | None], which: Variant, kind: Kind, words: tuple[str, str]
+) -> Tile | None:
+    now, before = pair
+    if now is None:
+        return None
+    factor = ratio(now.value, before.value) if before is not None and which != REFERENCE else None
+    if factor is None or before is None:
+        return Tile(name, shown(now.value, kind), which.name)
+    figures = ((_short(REFERENCE, which), before.value), (_short(which, REFERENCE), now.value))
+    return Tile(name, times(factor, *words), _circumstances(now), _bars(figures, kind))
+
+
+def _circumstances(row: Measurement) -> str:
+    """Says how a latency was measured; other figures have no circumstances."""
+    if row.what != "latency":
+        return ""
+    return f"median of {row.repeats:,} calls on {clean(row.device, 60) or 'an unnamed device'}"
+
+
+def _bars(figures: Sequence[tuple[str, float | None]], kind: Kind) -> tuple[Bar, ...]:
+    """Gives bars whose longest fills the tile; none where there is nothing to compare."""
+    lengths = [(name, max(0.0, length or 0.0)) for name, length in figures]
+    longest = max((length for _, length in lengths), default=0.0)
+    if longest <= 0 or len({name for name, _ in lengths}) < 2:
+        return ()
+    return tuple(Bar(name, round(100 * length / longest, 2), shown(length, kind)) for name, length in lengths)
+
+
+def _any_form(rows: Rows, what: str, stage: str) -> Measurement | None:
+    found = [row for row in rows if row.what == what and finite(row) and stage in {"", row.of.get("stage")}]
+    return found[-1] if found else None
+
+
+def _short(one: Variant, other: Variant) -> str:
+    """Names one of two networks by the one word that tells it from the other."""
+    return clean(one.stage if one.stage != other.stage else one.form, 16)
+
+
+def _points(difference: float) -> str:
+    return f"{100 * difference:+.2f} points".replace("-", "−")

@@ -1,0 +1,219 @@
+"""One self-contained HTML page from a journal: nothing is fetched, nothing runs."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from bitsback.durable import replace_file
+from bitsback.errors import RunError
+from bitsback.measure.journal import Measurement
+from bitsback.report import examples, headline, listings, tables
+from bitsback.report.evidence import Rows, newest
+from bitsback.report.figures import layers, robustness, sparsity, training, trust, weights
+from bitsback.report.figures.canvas import Card
+from bitsback.report.provenance import provenance
+from bitsback.report.quantity import clean
+from bitsback.report.tables import Table
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page.
+
+    Attributes:
+        key: Its anchor.
+        title: Its heading.
+        lead: What it answers, one sentence.
+        hint: The command that makes its rows.
+        cards: Figures.
+        tables: Tables that are always open.
+        folded: Tables behind a line to click on, and that line.
+        kinds: Examples.
+        missing: The figures that it has no rows for, as words; empty where all are there.
+    """
+
+    key: str
+    title: str
+    lead: str
+    hint: str
+    cards: tuple[Card, ...] = ()
+    tables: tuple[Table, ...] = ()
+    folded: tuple[Table, ...] = ()
+    kinds: tuple[examples.Kind, ...] = ()
+    missing: str = ""
+
+    @property
+    def empty(self) -> bool:
+        """Whether the journal has no row for it."""
+        return not (self.cards or self.tables or self.kinds)
+
+
+def write(journal_rows: Iterable[Measurement], path: Path, *, title: str) -> None:
+    """Writes the report: one HTML file that needs no network and no script.
+
+    Args:
+        journal_rows: The journal, oldest first; for each (what, of) the last row counts.
+        path: The file, replaced in one step; its folder is made.
+        title: The page's heading; any text.
+
+    Raises:
+        RunError: The file cannot be written.
+    """
+    text = render(journal_rows, title=title)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, [text.encode("utf-8")])
+    except OSError as error:
+        raise RunError(f"The report cannot be written to {str(path)!r}: {error.strerror or error}.") from error
+
+
+def render(journal_rows: Iterable[Measurement], *, title: str) -> str:
+    """Gives the report as text; the same rows give the same text.
+
+    Args:
+        journal_rows: The journal, oldest first.
+        title: The page's heading; any text.
+    """
+    rows = newest(journal_rows)
+    home = files("bitsback.report")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    about = headline.about(rows)
+    return environment.from_string((home / "page.html").read_text("utf-8")).render(
+        title=clean(title, 120) or "bitsback",
+        style=Markup((home / "page.css").read_text("utf-8")),  # the package's own file
+        about=about.name if about else "",
+        tiles=headline.tiles(rows),
+        sections=sections(rows),
+        provenance=provenance(rows),
+    )
+
+
+def sections(rows: Rows) -> list[Section]:
+    """Gives every section of the page in its order, the empty ones too: these say which command fills them."""
+    return [make(rows) for make in _SECTIONS]
+
+
+def _cost(rows: Rows) -> Section:
+    return Section(
+        "cost",
+        "Cost",
+        "What it takes to store it and to run it, beside the dense network.",
+        "bitsback measure RUN",
+        tables=_there(tables.cost(rows)),
+    )
+
+
+def _quality(rows: Rows) -> Section:
+    return Section(
+        "quality",
+        "Quality",
+        "What was gained and lost on the way, accuracy and calibration together.",
+        "bitsback evaluate RUN",
+        tables=_there(tables.quality(rows)),
+    )
+
+
+def _sparsity(rows: Rows) -> Section:
+    return Section(
+        "sparsity",
+        "Sparsity",
+        "How far it can be pruned before it breaks, and whether it still knows what it does not know. The axis is "
+        "logarithmic in the weights that are kept, so that 90, 95 and 98 % stay apart.",
+        "bitsback compress RUN",
+        tuple(sparsity.cards(rows)),
+        folded=tuple(listings.sweep(rows)),
+    )
+
+
+def _layers(rows: Rows) -> Section:
+    return Section(
+        "layers",
+        "Layers",
+        "Where the parameters and the bytes are, and where pruning took them.",
+        "bitsback compress RUN",
+        tuple(layers.cards(rows)),
+        folded=_there(listings.every_layer(rows)),
+    )
+
+
+def _weights(rows: Rows) -> Section:
+    cards = tuple(weights.cards(rows))
+    return Section(
+        "weights",
+        "Weights",
+        "What the posterior believes about the weights, and what it was told to believe.",
+        "bitsback fit RUN",
+        cards,
+        missing=_missing(cards, {"weights": "the weights", "snr": "signal-to-noise ratios", "prior": "the prior"}),
+    )
+
+
+def _trust(rows: Rows) -> Section:
+    cards = tuple(trust.cards(rows))
+    wanted = {"reliability": "the reliability diagram", "risk-coverage": "risk against coverage"}
+    wanted |= {f"uncertainty-{score}": f"{score} uncertainty" for score in ("total", "knowledge")}
+    return Section(
+        "trust",
+        "Trust",
+        "Whether its confidence is right, and whether it notices what it does not know.",
+        "bitsback evaluate RUN",
+        cards,
+        missing=_missing(cards, wanted),
+    )
+
+
+def _robustness(rows: Rows) -> Section:
+    return Section(
+        "robustness",
+        "Robustness",
+        "What happens when the inputs get worse.",
+        "bitsback evaluate RUN",
+        tuple(robustness.cards(rows)),
+    )
+
+
+def _examples(rows: Rows) -> Section:
+    return Section(
+        "examples",
+        "Examples",
+        "Single inputs with its answer and its doubt.",
+        "bitsback evaluate RUN",
+        kinds=tuple(examples.kinds(rows)),
+    )
+
+
+def _training(rows: Rows) -> Section:
+    return Section(
+        "training",
+        "Training",
+        "How the fit went.",
+        "bitsback fit RUN",
+        tuple(training.cards(rows)),
+        _there(tables.facts(rows)),
+    )
+
+
+def _missing(cards: Iterable[Card], wanted: dict[str, str]) -> str:
+    drawn = {card.key for card in cards}
+    return ", ".join(name for key, name in wanted.items() if key not in drawn)
+
+
+def _there(table: Table | None) -> tuple[Table, ...]:
+    return () if table is None else (table,)
+
+
+_SECTIONS: tuple[Callable[[Rows], Section], ...] = (
+    _cost,
+    _quality,
+    _sparsity,
+    _trust,
+    _examples,
+    _robustness,
+    _layers,
+    _weights,
+    _training,
+)

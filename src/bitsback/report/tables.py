@@ -1,0 +1,179 @@
+"""The tables: what the network costs, how good it is, both beside the dense network; for the page and the terminal."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from rich.console import Group
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from bitsback.measure.journal import Measurement
+from bitsback.report.evidence import (
+    REFERENCE,
+    Rows,
+    Variant,
+    finite,
+    newest,
+    number,
+    select,
+    settled,
+    value,
+    variant,
+    variants,
+)
+from bitsback.report.quantity import QUALITY, Quantity, between, quantity, ratio, shown, times
+
+_WORDS = {"file_bytes": ("smaller", "larger"), "latency": ("faster", "slower"), "kept_parameters": ("fewer", "more")}
+_ARROWS = {"higher": "↑ higher", "lower": "↓ lower", "": ""}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure in a table.
+
+    Attributes:
+        text: The figure, or words.
+        detail: Small print under it: how it compares.
+        spread: Small print under it: the range of its repetitions.
+        best: Whether no other in its row is better.
+    """
+
+    text: str
+    detail: str = ""
+    spread: str = ""
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: column names; rows of a name and cells; `prose` names the last columns that hold words, not figures."""
+
+    title: str
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    prose: int = 0
+
+
+def cost(rows: Rows) -> Table | None:
+    """Sets size, latency and weights of each network beside the dense one, with its own quality."""
+    found = settled(rows)
+    wanted = [("file_bytes", None), *(("latency", batch) for batch in batches(found)), ("kept_parameters", None)]
+    wanted += [("accuracy", None), ("rmse", None), ("nll", None)]
+    networks = variants(row for row in found if row.what in {"file_bytes", "latency"} and finite(row))
+    columns = [(what, batch) for what, batch in wanted if any(_row(found, what, batch, one) for one in networks)]
+    if not networks:
+        return None
+    body = [(which.name, tuple(_cost_cell(found, what, batch, which) for what, batch in columns)) for which in networks]
+    head = tuple(quantity(what).name + (f", batch {batch:g}" if batch else "") for what, batch in columns)
+    return Table(
+        "Cost, beside the dense network",
+        "A latency is a median with its spread; quality is that of the very network that was timed.",
+        ("network", *head),
+        tuple(body),
+    )
+
+
+def quality(rows: Rows) -> Table | None:
+    """Sets every quality metric of every network side by side: none is shown alone."""
+    found = [row for row in settled(rows) if row.what in QUALITY and finite(row)]
+    networks = variants(found)
+    present = [what for what in QUALITY if any(row.what == what for row in found)]
+    if not networks:
+        return None
+    return Table(
+        "Quality on the test split",
+        "All metrics together, because each can be bought with another. Bold marks the best of a row.",
+        ("metric", *(which.name for which in networks), "better", "what it says"),
+        tuple((title_of(quantity(what)), _quality_cells(found, what, networks)) for what in present),
+        prose=2,
+    )
+
+
+def facts(rows: Rows) -> Table | None:
+    """Lists what was measured of training and of the posterior besides the curves."""
+    names = ("epoch_seconds", "kl", "temperature", "deterministic_parameters")
+    found = [row for row in settled(rows) if row.what in names and finite(row)]
+    body = tuple(
+        (f"{quantity(row.what).name}, {variant(row).name or 'network'}", (_cell(row), Cell(quantity(row.what).meaning)))
+        for name in names
+        for row in found
+        if row.what == name
+    )
+    return Table("Training in numbers", "", ("figure", "value", "what it says"), body, prose=1) if body else None
+
+
+def batches(rows: Rows) -> list[float | None]:
+    """Gives the batch sizes that latencies were measured at; None for a latency that does not say."""
+    found = {number(row, "batch") for row in select(rows, "latency") if finite(row)}
+    return sorted(found, key=lambda batch: batch or 0.0)
+
+
+def summary(rows: Iterable[Measurement]) -> Group:
+    """Gives what the terminal shows of a journal: the cost and the quality table, or a line that says what is missing.
+
+    Args:
+        rows: The journal, oldest first.
+    """
+    told = newest(rows)
+    found = [table for table in (cost(told), quality(told)) if table is not None]
+    if not found:
+        return Group(Text("Nothing is measured yet: `bitsback evaluate RUN` and `bitsback measure RUN` do it."))
+    return Group(*(_rich(table) for table in found))
+
+
+def _rich(table: Table) -> RichTable:
+    last = len(table.head) - (1 if table.prose == 2 else 0)
+    drawn = RichTable(title=Text(table.title), title_justify="left", header_style="bold", pad_edge=False)
+    for index, name in enumerate(table.head[:last]):
+        drawn.add_column(Text(name), justify="left" if index == 0 else "right")
+    for name, cells in table.rows:
+        texts = [Text(f"{cell.text}\n{cell.detail}".strip(), style="bold" if cell.best else "") for cell in cells]
+        drawn.add_row(Text(name), *texts[: last - 1])
+    return drawn
+
+
+def title_of(named: Quantity) -> str:
+    """Gives a quantity's name with its unit, as a table's first column has it."""
+    return f"{named.name} ({named.unit})" if named.unit else named.name
+
+
+def _row(rows: Rows, what: str, batch: float | None, which: Variant) -> Measurement | None:
+    return value(rows, what, which, batch=batch) if what == "latency" else value(rows, what, which)
+
+
+def _cost_cell(rows: Rows, what: str, batch: float | None, which: Variant) -> Cell:
+    row = _row(rows, what, batch, which)
+    if row is None:
+        return Cell("–")
+    reference = None if which == REFERENCE else _row(rows, what, batch, REFERENCE)
+    cell = _cell(row)
+    if what in QUALITY or reference is None:
+        return cell
+    factor = ratio(row.value, reference.value)
+    return replace(cell, detail=times(factor, *_WORDS[what])) if factor else cell
+
+
+def _quality_cells(rows: Rows, what: str, networks: Sequence[Variant]) -> tuple[Cell, ...]:
+    named = quantity(what)
+    found = [value(rows, what, which) for which in networks]
+    texts = [_cell(row) if row else Cell("–") for row in found]
+    best = _best([row.value if row else None for row in found], named)
+    marked = tuple(replace(cell, best=index in best) for index, cell in enumerate(texts))
+    return (*marked, Cell(_ARROWS[named.better]), Cell(named.meaning))
+
+
+def _best(values: Sequence[float | None], named: Quantity) -> set[int]:
+    """Gives the places of the best values, none where there is nothing to compare or all read the same."""
+    there = [found for found in values if found is not None]
+    if len(there) < 2 or not named.better:
+        return set()
+    top = shown(max(there) if named.better == "higher" else min(there), named.kind)
+    best = {index for index, found in enumerate(values) if found is not None and shown(found, named.kind) == top}
+    return set() if len(best) == len(there) else best
+
+
+def _cell(row: Measurement) -> Cell:
+    named = quantity(row.what)
+    known = row.spread is not None and row.repeats > 1 and all(isinstance(one, int | float) for one in row.spread)
+    return Cell(shown(row.value, named.kind), spread=between(row.spread, named.kind) if row.spread and known else "")

@@ -1,0 +1,152 @@
+"""From an artifact to predictions that say when they do not know, with numpy and ONNX Runtime alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from bitsback.artifact.container import read
+from bitsback.artifact.manifest import AbstainRule, Manifest
+from bitsback.errors import ArtifactError, DataError
+from bitsback.lower.run.onnx import Outputs, Session, open_program
+from bitsback.runtime.samples import check_samples
+
+
+class Answer(NamedTuple):
+    """One row of a prediction.
+
+    Attributes:
+        label: the most probable class; None for regression.
+        probability: of that class; None for regression.
+        mean: the row of `Prediction.mean`: class probabilities, or target means.
+        total: the whole uncertainty.
+        data: the part that no more data would remove.
+        knowledge: the part that more data would remove.
+        abstain: "I don't know": the answer should not be used.
+    """
+
+    label: str | None
+    probability: float | None
+    mean: tuple[float, ...]
+    total: float
+    data: float
+    knowledge: float
+    abstain: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a program predicts for N inputs.
+
+    Attributes:
+        mean: [N, C] class probabilities, or [N, D] target means.
+        total: [N] uncertainty: entropy in nats, or variance in squared target units; total = data + knowledge.
+        data: [N] the part that no more data would remove.
+        knowledge: [N] the part that more data would remove.
+        abstain: [N] bool, where the artifact's rule declines; all False if it has none.
+        labels: the C classes' names; () for regression.
+    """
+
+    mean: np.ndarray
+    total: np.ndarray
+    data: np.ndarray
+    knowledge: np.ndarray
+    abstain: np.ndarray
+    labels: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+    def answers(self) -> Iterator[Answer]:
+        """Row by row, in plain Python values.
+
+        Yields:
+            One answer for each of the N inputs, in order.
+        """
+        columns = zip(self.mean, self.total, self.data, self.knowledge, self.abstain, strict=True)
+        for mean, total, data, knowledge, abstain in columns:
+            best = int(mean.argmax()) if self.labels else None
+            yield Answer(
+                label=None if best is None else self.labels[best],
+                probability=None if best is None else float(mean[best]),
+                mean=tuple(mean.tolist()),
+                total=float(total),
+                data=float(data),
+                knowledge=float(knowledge),
+                abstain=bool(abstain),
+            )
+
+
+class Predictor:
+    """A loaded artifact."""
+
+    def __init__(self, manifest: Manifest, session: Session) -> None:
+        self.manifest = manifest
+        self._session = session
+
+    def predict(self, x: np.ndarray, batch: int = 256) -> Prediction:
+        """Answer inputs in raw units (pixels as stored, features as measured).
+
+        Args:
+            x: [N, *shape] with the manifest's input shape, or one sample of just that shape; any real dtype.
+            batch: how many go through the program at a time.
+
+        Raises:
+            DataError: the shape is another, or the values are not finite real numbers.
+            ArtifactError: the program fails, or answers in other shapes than the manifest promises.
+        """
+        if batch < 1:
+            raise DataError(f"A batch of {batch} cannot be run; at least 1 can.")
+        samples = check_samples(x, self.manifest.input.shape)
+        parts = [self._run(samples[start : start + batch]) for start in range(0, len(samples), batch)]
+        outputs = _join(parts) if parts else _nothing(self.manifest.outputs)
+        return Prediction(*outputs, _declined(outputs, self.manifest.abstain), self.manifest.labels)
+
+    def _run(self, samples: np.ndarray) -> Outputs:
+        found = self._session.run(samples)
+        shapes = [each.shape for each in found]
+        expected = [(len(samples), self.manifest.outputs), *[(len(samples),)] * 3]
+        if shapes != expected:
+            raise ArtifactError(f"The program answers in shapes {shapes}, and the manifest promises {expected}.")
+        return found
+
+
+def load(path: str | Path, threads: int = 1) -> Predictor:
+    """Read an artifact and make it ready to predict.
+
+    Args:
+        path: the file that `bitsback pack` wrote.
+        threads: how many threads one call may use.
+
+    Raises:
+        ArtifactError: the file is missing, damaged, of another format, or its program cannot run.
+    """
+    artifact = read(path)
+    try:
+        session = open_program(artifact.program, artifact.weights, threads)
+    except ArtifactError as error:
+        raise ArtifactError(f"{path} cannot be run: {error}") from error
+    shape = artifact.manifest.input.shape
+    if session.input_shape[1:] != shape or isinstance(session.input_shape[0], int):
+        taken = list(session.input_shape)
+        raise ArtifactError(f"{path} lies: its program takes {taken}, and its manifest says {['any', *shape]}.")
+    return Predictor(artifact.manifest, session)
+
+
+def _declined(outputs: Outputs, rule: AbstainRule | None) -> np.ndarray:
+    """[N] bool; a score that is not a number declines too."""
+    if rule is None:
+        return np.zeros(len(outputs.mean), bool)
+    score = outputs.total if rule.score == "total" else outputs.knowledge
+    return ~(score <= rule.threshold)
+
+
+def _join(parts: list[Outputs]) -> Outputs:
+    return Outputs(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+
+
+def _nothing(outputs: int) -> Outputs:
+    empty = np.zeros(0, np.float32)
+    return Outputs(np.zeros((0, outputs), np.float32), empty, empty, empty)

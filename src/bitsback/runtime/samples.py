@@ -1,0 +1,33 @@
+"""What a network may be given: finite float32 arrays of its input's shape."""
+
+import numpy as np
+
+from bitsback.errors import DataError
+
+
+def check_samples(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The samples as float32 [N, *shape].
+
+    Args:
+        x: [N, *shape], or one sample.
+        shape: of one sample.
+
+    Raises:
+        DataError: another shape, not numbers, or values that are not finite (or too large for float32).
+    """
+    found = np.asarray(x)
+    if found.dtype.kind not in "fiub":
+        raise DataError(f"The inputs have dtype {found.dtype}; real numbers are needed.")
+    if found.shape == shape:
+        found = found[None]
+    if found.shape[1:] != shape or found.ndim == 0:
+        raise DataError(
+            f"The inputs have shape {found.shape}, and the network takes (N, {', '.join(map(str, shape))})."
+        )
+    with np.errstate(over="ignore"):
+        samples = np.ascontiguousarray(found, np.float32)
+    finite = np.isfinite(samples)
+    if not finite.all():
+        where = tuple(int(index) for index in np.argwhere(~finite)[0])
+        raise DataError(f"The inputs have {found[where]} at {where}; every value must be a finite float32.")
+    return samples

@@ -1,0 +1,156 @@
+import errno
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bitsback.artifact.container import HEADER, Artifact, decode, encode, read, write
+from bitsback.artifact.manifest import Input, Manifest
+from bitsback.errors import ArtifactError
+from tests.artifact import golden
+
+GOLDEN_SHA256 = "4c41b1dc48501ef0fb601d8a9d71037792cb2317e0810fcb8919035eddf1636e"
+
+
+def small() -> Artifact:
+    manifest = Manifest(task="regression", form="point", input=Input((2,)), outputs=1)
+    return Artifact(manifest, b"program", {"w": np.array([0, 0, 1.5], np.float32), "b": np.zeros((), np.float64)})
+
+
+def same(one: Artifact, other: Artifact) -> bool:
+    arrays = zip(one.weights.items(), other.weights.items(), strict=True)
+    return (
+        one.program == other.program
+        and replace(one.manifest, tensors=()) == replace(other.manifest, tensors=())
+        and all(a == b and v.dtype == w.dtype and v.tobytes() == w.tobytes() for (a, v), (b, w) in arrays)
+    )
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "model.bitsback"
+    assert write(path, small()) == path.stat().st_size
+    assert same(read(path), small())
+    assert [each.name for each in tmp_path.iterdir()] == ["model.bitsback"]
+
+
+@pytest.mark.parametrize("weights", [{}, {"e": np.zeros((0, 3), np.int8)}, {"b": np.array([True, False])}])
+def test_few_or_no_weights_are_read_back(weights: dict[str, np.ndarray]) -> None:
+    found = Artifact(small().manifest, b"p" * 64, weights)
+    assert same(decode(encode(found)), found)
+
+
+def test_sections_and_tensors_are_aligned_and_nothing_else_is_added() -> None:
+    data = encode(small())
+    stored = decode(data).manifest.tensors
+    assert [each.offset % 64 for each in stored] == [0, 0]
+    assert [(each.encoding, each.size) for each in stored] == [("bitmap", 5), ("bitmap", 1)]
+    assert len(data) == HEADER + sum(-(-n // 64) * 64 for n in (len(decode(data).manifest.to_json()), 7)) + 64 + 1
+
+
+def test_the_golden_file_is_what_it_always_was() -> None:
+    data = golden.PATH.read_bytes()
+    assert hashlib.sha256(data).hexdigest() == GOLDEN_SHA256
+    assert same(decode(data), golden.artifact())
+
+
+def test_the_writer_still_writes_the_golden_file() -> None:
+    data = golden.PATH.read_bytes()
+    assert encode(replace(golden.artifact(), program=decode(data).program)) == data
+
+
+def test_every_prefix_is_refused() -> None:
+    data = golden.PATH.read_bytes()
+    for length in range(len(data)):
+        with pytest.raises(ArtifactError):
+            decode(data[:length])
+
+
+def test_any_byte_more_is_refused() -> None:
+    for more in (b"\0", b"\0" * 64, golden.PATH.read_bytes()):
+        with pytest.raises(ArtifactError, match="cut off or added to"):
+            decode(golden.PATH.read_bytes() + more)
+
+
+def test_every_flipped_bit_is_refused() -> None:
+    data = golden.PATH.read_bytes()
+    bits = np.random.default_rng(0).choice(8 * len(data), size=1000, replace=False)
+    for bit in (*map(int, bits), *range(8 * HEADER)):
+        damaged = bytearray(data)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(ArtifactError):
+            decode(bytes(damaged))
+
+
+def test_files_that_are_cut_or_flipped_on_disk_are_refused_too(tmp_path: Path) -> None:
+    data, path = golden.PATH.read_bytes(), tmp_path / "model.bitsback"
+    for damaged in (b"", data[:7], data[:HEADER], data[:-1], data + b"\0", data[:-1] + b"\xff"):
+        path.write_bytes(damaged)
+        with pytest.raises(ArtifactError, match=r"model\.bitsback"):
+            read(path)
+
+
+def test_another_version_is_named() -> None:
+    data = bytearray(golden.PATH.read_bytes())
+    data[8] = 7
+    with pytest.raises(ArtifactError, match=r"version 7, and bitsback \S+ reads version 1 only"):
+        decode(bytes(data))
+
+
+def test_what_is_not_a_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="No such file"):
+        read(tmp_path / "none.bitsback")
+    with pytest.raises(ArtifactError, match="not a file"):
+        read(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ArtifactError, match="not a file"):
+        read(tmp_path / "pipe")
+
+
+def full(*_: object) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(("module", "call"), [("os", "fsync"), ("pathlib.Path", "replace"), ("pathlib.Path", "open")])
+def test_a_full_disk_leaves_the_old_file(
+    module: str, call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.bitsback"
+    write(path, small())
+    before = path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(f"{module}.{call}", full)
+        with pytest.raises(ArtifactError, match="cannot be written, nothing was changed: No space left on device"):
+            write(path, golden.artifact())
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["model.bitsback"]
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="No such file or directory"):
+        write(tmp_path / "none" / "model.bitsback", small())
+
+
+BAD: dict[str, Callable[[Artifact], Artifact]] = {
+    "dtype": lambda found: replace(found, weights={"w": np.zeros(3, np.complex64)}),
+    "object": lambda found: replace(found, weights={"w": np.array([None])}),
+    "name": lambda found: replace(found, weights={"": np.zeros(3)}),
+    "recipe": lambda found: replace(found, manifest=replace(found.manifest, recipe={"a": {1, 2}})),
+    "nan": lambda found: replace(found, manifest=replace(found.manifest, recipe={"a": float("nan")})),
+    "deep": lambda found: replace(found, manifest=replace(found.manifest, recipe=nested(100))),
+    "measurement": lambda found: replace(found, manifest=replace(found.manifest, measurements=({"what": "x"},))),
+}
+
+
+def nested(levels: int) -> dict[str, object]:
+    return {"a": nested(levels - 1)} if levels else {}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_could_not_be_read_is_not_written(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError):
+        write(tmp_path / "model.bitsback", BAD[name](small()))
+    assert [each.name for each in tmp_path.iterdir()] == []
