@@ -93,7 +93,8 @@ class Predict(nn.Module):
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Raw inputs `[B, *shape]` to `mean, total, data, knowledge`."""
-        return tuple(self.combine(self.answers(inputs)))
+        outputs = self.combine(self.answers(inputs))
+        return outputs.mean, outputs.total, outputs.data, outputs.knowledge
 
 
 def build(form: str, members: nn.Module, count: int, units: Units, input_shape: tuple[int, ...]) -> Program:

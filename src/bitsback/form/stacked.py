@@ -53,7 +53,11 @@ class StackedInterpreter(Interpreter):
         self.extra_traceback = False
 
     def run_node(self, n: Node) -> Any:
-        """One node: as it is, mapped, or as a grouped convolution."""
+        """One node: as it is, mapped, or as a grouped convolution.
+
+        Raises:
+            ExportError: the operator cannot be mapped.
+        """
         if n.op != "call_function":
             return super().run_node(n)
         args, kwargs = self.fetch_args_kwargs_from_env(n)

@@ -68,11 +68,13 @@ def load(path: Path, fingerprint: str) -> TrainingState:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iterator)
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in list(file.keys())}
         if metadata.get("format") != _FORMAT:
             raise RunError(f"{path} is no checkpoint of this version ({_FORMAT}), but {metadata.get('format')!r}")
         if metadata.get("fingerprint") != fingerprint:
-            raise RunError(f"{path} comes from a run with other settings or data; give the same ones, or a new run folder")
+            raise RunError(
+                f"{path} comes from a run with other settings or data; give the same ones, or a new run folder"
+            )
         progress = json.loads(metadata["progress"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise RunError(f"the checkpoint {path} cannot be read: {error}") from error

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 Task = Literal["classification", "regression"]
@@ -31,6 +30,6 @@ class Likelihood:
     def nll(self, outputs: Tensor, targets: Tensor, log_noise: Tensor) -> Tensor:
         """The mean negative log likelihood per datum, in nats (regression: summed over the D targets)."""
         if self.task == "classification":
-            return F.cross_entropy(outputs, targets)
+            return torch.nn.functional.cross_entropy(outputs, targets)
         scaled = (targets - outputs) * torch.exp(-log_noise)
         return (0.5 * scaled.square() + log_noise + 0.5 * math.log(2 * math.pi)).sum(-1).mean()

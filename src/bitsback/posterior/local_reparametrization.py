@@ -1,5 +1,6 @@
-"""Drawing pre-activations instead of weights (Kingma, Salimans, Welling, "Variational Dropout and the Local
-Reparameterization Trick", NeurIPS 2015, section 2.3).
+"""Drawing pre-activations instead of weights.
+
+Kingma, Salimans, Welling, "Variational Dropout and the Local Reparameterization Trick", NeurIPS 2015, section 2.3.
 
 For a linear layer with independent normal weights the pre-activations of one datum are independent normals with mean
 x · mean and variance x² · var: drawing those gives the same distribution with far less gradient noise. For a convolution the
@@ -7,7 +8,7 @@ draws at different positions share weights and are correlated; taking them as in
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -97,18 +98,22 @@ class LocalReparametrization:
                 self._symbolic.append(tuple(old.meta["val"].shape))
                 with graph.inserting_before(node):
                     drawn = graph.call_function(lambda every, i: every[i], (draws, index))
-                    new = graph.call_function(_drawn_layer, (old.target, drawn, *node.args), dict(node.kwargs))
+                    layer = _drawn(old.target)
+                    new = graph.call_function(layer, (drawn, *node.args), dict(node.kwargs))
                 node.replace_all_uses_with(new)
                 graph.erase_node(node)
         return GraphModule(self.network.graph, graph)
 
 
-def _drawn_layer(
-    operator: Any, noise: Tensor, inputs: Tensor, weight: Gaussian, bias: Gaussian | None = None, *rest: Any
-) -> Tensor:
-    mean = operator(inputs, weight.mean, None if bias is None else bias.mean, *rest)
-    var = operator(inputs.square(), weight.var, None if bias is None else bias.var, *rest)
-    return mean + torch.sqrt(var + _TINY) * noise
+def _drawn(operator: Any) -> Callable[..., Tensor]:
+    """The layer that draws what `operator` computes from a weight and a bias given by their moments."""
+
+    def layer(noise: Tensor, inputs: Tensor, weight: Gaussian, bias: Gaussian | None = None, *rest: Any) -> Tensor:
+        mean = operator(inputs, weight.mean, None if bias is None else bias.mean, *rest)
+        var = operator(inputs.square(), weight.var, None if bias is None else bias.var, *rest)
+        return mean + torch.sqrt(var + _TINY) * noise
+
+    return layer
 
 
 class _Uses:

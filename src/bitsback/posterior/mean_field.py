@@ -116,7 +116,9 @@ class MeanFieldObjective:
     def loss(self, variables: Params, buffers: Params, batch: Batch) -> Tensor:
         """The minibatch's mean NLL under one draw; its gradient is that of the negative ELBO per datum."""
         drawn, local, outputs = self._split_noise(batch)
-        values = self.groups["drawn"].unpack(draw(*self._moments(variables, "drawn"), drawn, self._term("drawn", batch)))
+        values = self.groups["drawn"].unpack(
+            draw(*self._moments(variables, "drawn"), drawn, self._term("drawn", batch))
+        )
         values |= self.points.unpack(variables["points"]) | self.constant | buffers
         if not self.local.layout.names:
             return self.likelihood.nll(self.network(values, batch.inputs), batch.targets, variables["log_noise"])

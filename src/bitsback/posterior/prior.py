@@ -35,7 +35,7 @@ class Prior(Protocol):
         ...
 
     def log_density(self, square: Tensor) -> Tensor:
-        """log p for w² (or its bound for E[w²]), elementwise, in nats."""
+        """The log density for w² (or its bound for E[w²]), elementwise, in nats."""
         ...
 
     def precision(self, square: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ class Normal:
         return True
 
     def log_density(self, square: Tensor) -> Tensor:
-        """log N(w; 0, std²) for w², in nats."""
+        """The log density of N(0, std²) for w², in nats."""
         return -0.5 * square / self.std**2 - (math.log(self.std) + _LOG_SQRT_2PI)
 
     def precision(self, square: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ class ScaleMixture:
         return False
 
     def log_density(self, square: Tensor) -> Tensor:
-        """log p(w) for w², in nats."""
+        """The log density for w², in nats."""
         slab = -0.5 * square / self.std1**2 + (math.log(self.pi) - math.log(self.std1))
         spike = -0.5 * square / self.std2**2 + (math.log1p(-self.pi) - math.log(self.std2))
         return torch.logaddexp(slab, spike) - _LOG_SQRT_2PI

@@ -64,9 +64,8 @@ def _kl_gradient(mean: Tensor, log_std: Tensor, noise: Tensor, prior: Prior, sam
 
 class _Draw(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, mean: Tensor, log_std: Tensor, noise: Tensor, scale: Tensor, kept: Tensor | None, prior: Prior, sampled: bool
-    ) -> Tensor:
+    def forward(ctx: Any, *args: Any) -> Tensor:
+        mean, log_std, noise, scale, kept, prior, sampled = args
         ctx.save_for_backward(mean, log_std, noise, scale, kept)
         ctx.prior, ctx.sampled = prior, sampled
         weights = mean + torch.exp(log_std) * noise
@@ -85,9 +84,8 @@ class _Draw(torch.autograd.Function):
 
 class _KlOnly(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, mean: Tensor, log_std: Tensor, noise: Tensor, scale: Tensor, kept: Tensor | None, prior: Prior, sampled: bool
-    ) -> Tensor:
+    def forward(ctx: Any, *args: Any) -> Tensor:
+        mean, log_std, noise, scale, kept, prior, sampled = args
         ctx.save_for_backward(mean, log_std, noise, scale, kept)
         ctx.prior, ctx.sampled = prior, sampled
         return mean.new_zeros(())

@@ -33,9 +33,21 @@ REFERENCE = Variant("dense", "point")
 
 
 def newest(rows: Iterable[Measurement]) -> list[Measurement]:
-    """Gives the last row for each (what, of), oldest first; rows whose `of` holds a list are left out."""
+    """Gives the last row for each (what, of), oldest first.
+
+    Rows about a compressed network of another sparsity than the newest are left out, so that the size of one network
+    never stands beside the quality of another; so are rows whose `of` holds a list.
+    """
     readable = [row for row in rows if all(isinstance(found, str | int | float) for found in row.of.values())]
-    return sorted(latest(readable), key=lambda row: str(row.time))
+    ordered = sorted(latest(readable), key=lambda row: str(row.time))
+    sparsity = packed_sparsity(ordered)
+    return [row for row in ordered if not _is_packed(row) or number(row, "sparsity") in {None, sparsity}]
+
+
+def packed_sparsity(rows: Rows) -> float | None:
+    """Gives the sparsity of the compressed network, as its newest row says it; sweeps try others and do not count."""
+    said = (number(row, "sparsity") for row in reversed(rows) if _is_packed(row))
+    return next((one for one in said if one is not None), None)
 
 
 def select(rows: Rows, what: str, **of: object) -> list[Measurement]:
@@ -114,6 +126,10 @@ def histogram(row: Measurement, *names: str) -> tuple[np.ndarray, ...] | None:
         return None
     grows = bool(np.all(np.isfinite(edges)) and np.all(np.diff(edges) > 0))
     return (edges, *(np.nan_to_num(one, nan=0.0, posinf=0.0).clip(min=0.0) for one in counts)) if grows else None
+
+
+def _is_packed(row: Measurement) -> bool:
+    return row.of.get("stage") == "compressed" and not row.of.get("sweep")
 
 
 def _rank(one: Variant) -> tuple[int, int, str, str]:

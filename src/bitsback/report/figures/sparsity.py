@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from bitsback.measure.journal import Measurement
-from bitsback.report.evidence import Rows, finite, number, select, shipped
+from bitsback.report.evidence import Rows, finite, number, packed_sparsity, select
 from bitsback.report.figures.canvas import MUTED, Card, draw
 from bitsback.report.figures.curves import Axis, Line, described, plot, style
 from bitsback.report.quantity import clean, quantity
@@ -47,17 +47,6 @@ def curves(rows: Rows, what: str) -> list[Line]:
         _line(names[way], sorted(groups[way], key=lambda row: number(row, "sparsity") or 0.0), slot)
         for slot, way in enumerate(sorted(groups))
     ]
-
-
-def packed_sparsity(rows: Rows) -> float | None:
-    """Gives the sparsity of the network that was packed, from the newest row about it that says one."""
-    which = shipped(rows)
-    said = [
-        number(row, "sparsity")
-        for row in rows
-        if which and row.of.get("stage") == "compressed" == which.stage and not row.of.get("sweep")
-    ]
-    return next((one for one in reversed(said) if one is not None), None)
 
 
 def position(sparsity: np.ndarray | float) -> np.ndarray:

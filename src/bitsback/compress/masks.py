@@ -1,0 +1,118 @@
+"""Pruning: from a policy and a posterior to masks, and from masks to a posterior again."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from bitsback.errors import PolicyError
+from bitsback.given.params import Params
+from bitsback.policy.choice import Policy
+from bitsback.policy.saliency import saliency
+from bitsback.posterior.contract import Gaussian, Posterior
+
+
+@dataclass(frozen=True)
+class Masked:
+    """A posterior some of whose weights are exactly zero, in the mean and in every draw.
+
+    Attributes:
+        inner: the posterior before pruning.
+        masks: 1 for kept and 0 for pruned weights, by param name.
+    """
+
+    inner: Posterior
+    masks: Params
+
+    @property
+    def fixed(self) -> Params:
+        """The inner posterior's."""
+        return self.inner.fixed
+
+    def marginals(self) -> dict[str, Gaussian]:
+        """The inner marginals; pruned weights are 0 ± 0."""
+        inner = self.inner.marginals()
+        return {n: Gaussian(self._masked(n, mean), self._masked(n, var)) for n, (mean, var) in inner.items()}
+
+    def sample(self, count: int, generator: torch.Generator) -> Params:
+        """The inner draws with pruned weights at zero."""
+        return {name: self._masked(name, draws) for name, draws in self.inner.sample(count, generator).items()}
+
+    def _masked(self, name: str, tensor: Tensor) -> Tensor:
+        if name not in self.masks:
+            return tensor
+        return torch.where(self.masks[name].bool(), tensor, torch.zeros((), dtype=tensor.dtype))
+
+
+def prune(posterior: Posterior, masks: Mapping[str, Tensor]) -> Masked:
+    """Sets the weights where a mask is 0 to exactly zero.
+
+    Args:
+        posterior: any posterior.
+        masks: of zeros and ones by param name, of the params' shapes; the user's own, or from `masks_for`.
+
+    Raises:
+        PolicyError: a mask names no random param, has another shape, or holds something else than zeros and ones.
+    """
+    marginals = posterior.marginals()
+    for name, mask in masks.items():
+        if name not in marginals:
+            raise PolicyError(
+                f"there is a mask for {name!r}, which is no random param; those are {', '.join(marginals)}"
+            )
+        shape = marginals[name].mean.shape
+        if mask.shape != shape:
+            raise PolicyError(f"the mask for {name!r} has shape {list(mask.shape)}; the param has {list(shape)}")
+        if not bool(((mask == 0) | (mask == 1)).all()):
+            raise PolicyError(f"the mask for {name!r} holds values other than 0 and 1")
+    return Masked(posterior, {name: mask.float() for name, mask in masks.items()})
+
+
+def masks_for(posterior: Posterior, policy: Policy) -> Params:
+    """The masks that a policy asks for: within each group exactly the share `sparsity` of the weights goes.
+
+    Weights compete within one param where the policy has a choice for it or the scope is "layer", and over all other
+    params where it is "global". Params with fewer than two axes (biases) are pruned only where a pattern names them.
+
+    Raises:
+        PolicyError: a pattern matches no param, or the saliency does not fit the posterior.
+    """
+    marginals = posterior.marginals()
+    for pattern in policy.layers:
+        if not any(policy.pattern(name) == pattern for name in marginals):
+            raise PolicyError(f"the policy's pattern {pattern!r} matches no param; there are {', '.join(marginals)}")
+    masks: Params = {}
+    together: list[str] = []
+    for name, marginal in marginals.items():
+        pattern = policy.pattern(name)
+        if pattern is None and marginal.mean.ndim < 2:
+            continue
+        if pattern is None and policy.default.scope == "global":
+            together.append(name)
+            continue
+        choice = policy.default if pattern is None else policy.layers[pattern]
+        masks |= _keep_best({name: saliency(choice.saliency, posterior)[name]}, choice.sparsity)
+    if together:
+        scores = saliency(policy.default.saliency, posterior)
+        masks |= _keep_best({name: scores[name] for name in together}, policy.default.sparsity)
+    return {name: masks[name] for name in marginals if name in masks}
+
+
+def sweep(posterior: Posterior, policy: Policy, sparsities: Iterable[float]) -> dict[float, Masked]:
+    """The posterior pruned to each of several default sparsities, all from the same scores, without retraining."""
+    pruned: dict[float, Masked] = {}
+    for sparsity in sparsities:
+        default = replace(policy.default, sparsity=sparsity)
+        pruned[sparsity] = prune(posterior, masks_for(posterior, replace(policy, default=default)))
+    return pruned
+
+
+def _keep_best(scores: Params, sparsity: float) -> Params:
+    """Masks that drop exactly round(sparsity · n) of the n weights, the lowest scores first, ties by position."""
+    flat = torch.cat([score.reshape(-1) for score in scores.values()])
+    drop = round(sparsity * flat.numel())
+    keep = torch.ones_like(flat)
+    keep[torch.argsort(flat, stable=True)[:drop]] = 0
+    parts = keep.split([score.numel() for score in scores.values()])
+    return {name: part.view_as(score) for part, (name, score) in zip(parts, scores.items(), strict=True)}

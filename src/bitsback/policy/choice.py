@@ -1,0 +1,109 @@
+"""A policy: what is to happen to each layer, as plain data that a person can write in TOML and read.
+
+```toml
+[default]
+sparsity = 0.9
+saliency = "snr"      # |mean| / std; or "magnitude": |mean|
+scope = "global"      # one threshold for all weights; or "layer": one for each
+
+[layers."conv1.weight"]   # a pattern over param names; the first that matches counts
+sparsity = 0.5
+```
+
+A layer with a choice of its own always gets exactly its own sparsity.
+"""
+
+import fnmatch
+import json
+import tomllib
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
+
+from bitsback.errors import PolicyError
+
+Saliency = Literal["snr", "magnitude"]
+Scope = Literal["global", "layer"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What happens to the weights of a layer.
+
+    Attributes:
+        sparsity: the share of weights that go, from 0 to 1.
+        saliency: which go first: those with the smallest "snr" or the smallest "magnitude".
+        scope: whether layers compete for what is kept ("global") or each loses its own share ("layer").
+    """
+
+    sparsity: float = 0.9
+    saliency: Saliency = "snr"
+    scope: Scope = "global"
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.sparsity, int | float) and not isinstance(self.sparsity, bool)
+        if not (number and 0 <= self.sparsity <= 1):
+            raise PolicyError(f"sparsity is {self.sparsity!r}; it must be a number from 0 to 1")
+        for name, value, allowed in (
+            ("saliency", self.saliency, get_args(Saliency)),
+            ("scope", self.scope, get_args(Scope)),
+        ):
+            if value not in allowed:
+                raise PolicyError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A choice for every layer.
+
+    Attributes:
+        default: for layers that no pattern matches.
+        layers: choices by pattern over param names; the first that matches counts.
+    """
+
+    default: Choice = field(default_factory=Choice)
+    layers: dict[str, Choice] = field(default_factory=dict)
+
+    def pattern(self, name: str) -> str | None:
+        """The first pattern that matches a param's name, or None where the default holds."""
+        return next((pattern for pattern in self.layers if fnmatch.fnmatchcase(name, pattern)), None)
+
+
+def to_toml(policy: Policy) -> str:
+    """The policy as TOML text; `from_toml` gives it back."""
+    tables = [("default", policy.default)]
+    tables += [(f"layers.{json.dumps(pattern)}", choice) for pattern, choice in policy.layers.items()]
+    return "\n".join(f"[{name}]\n{_lines(choice)}" for name, choice in tables)
+
+
+def from_toml(text: str) -> Policy:
+    """Reads a policy.
+
+    Raises:
+        PolicyError: the text is no TOML, has an unknown key, or a value out of range.
+    """
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyError(f"the policy is not valid TOML: {error}") from error
+    unknown = set(tables) - {"default", "layers"}
+    if unknown:
+        raise PolicyError(f"the policy has an unknown table {min(unknown)!r}; there are default and layers")
+    layers = tables.get("layers", {})
+    if not isinstance(layers, dict):
+        raise PolicyError(f"layers is {layers!r}; it must be a table of choices by pattern")
+    default = _choice("default", tables.get("default", {}), Choice())
+    return Policy(default, {pattern: _choice(f"layers.{pattern}", table, default) for pattern, table in layers.items()})
+
+
+def _lines(choice: Choice) -> str:
+    return "".join(f"{f.name} = {json.dumps(getattr(choice, f.name))}\n" for f in fields(choice))
+
+
+def _choice(where: str, table: Any, rest: Choice) -> Choice:
+    names = [f.name for f in fields(Choice)]
+    if not isinstance(table, dict):
+        raise PolicyError(f"{where} is {table!r}; it must be a table with {', '.join(names)}")
+    unknown = set(table) - set(names)
+    if unknown:
+        raise PolicyError(f"{where} has an unknown key {min(unknown)!r}; there are {', '.join(names)}")
+    return Choice(**{name: table.get(name, getattr(rest, name)) for name in names})

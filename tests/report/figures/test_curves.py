@@ -1,0 +1,60 @@
+import itertools
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+
+from bitsback.report.evidence import REFERENCE, Variant
+from bitsback.report.figures.curves import Axis, Line, described, few_ticks, plot, spread, style, style_of
+
+
+@given(st.lists(st.tuples(st.floats(-1, 2), st.floats(0.01, 0.1)), max_size=8))
+def test_spread_keeps_neighbours_apart_and_in_order(wanted):
+    places, gaps = [place for place, _ in wanted], [gap for _, gap in wanted]
+    placed = spread(places, gaps)
+    order = sorted(range(len(places)), key=lambda index: places[index])
+    for one, other in itertools.pairwise(order):
+        assert placed[other] - placed[one] >= (gaps[one] + gaps[other]) / 2 - 1e-9
+    assert all(-1e-9 <= place <= 1 + 1e-9 for place in placed)
+
+
+def test_spread_leaves_alone_what_is_apart():
+    assert spread([0.9, 0.1, 0.5], [0.1, 0.1, 0.1]) == [0.9, 0.1, 0.5]
+
+
+def line(y):
+    return Line("a", np.arange(len(y)), np.array(y), style(0))
+
+
+def test_only_what_spans_a_wide_range_gets_a_logarithmic_axis():
+    assert plot(Figure(), [line([1.0, 100.0])], Axis("x"), Axis("y")).get_yscale() == "log"
+    assert plot(Figure(), [line([1.0, 2.0])], Axis("x"), Axis("y")).get_yscale() == "linear"
+    assert plot(Figure(), [line([0.0, 100.0])], Axis("x"), Axis("y")).get_yscale() == "linear"
+    assert plot(Figure(), [line([1.0, 100.0])], Axis("x"), Axis("y", linear=True)).get_yscale() == "linear"
+
+
+def test_a_flat_line_and_a_single_point_can_be_drawn():
+    plot(Figure(), [line([0.0, 0.0])], Axis("x"), Axis("y", "share"))
+    plot(Figure(), [line([3.0])], Axis("x"), Axis("y"))
+
+
+def test_ticks_that_differ_read_differently():
+    for low, high in ((0.0, 1.0), (0.981, 0.985), (-4.0, 3.0), (0.0, 9e4), (1e-4, 7e-4)):
+        axes = Figure().add_subplot()
+        axes.set_ylim(low, high)
+        few_ticks(axes.yaxis, "share")
+        texts = [axes.yaxis.get_major_formatter()(place, 0) for place in axes.yaxis.get_major_locator()()]
+        assert len(set(texts)) == len(texts) >= 2
+
+
+def test_a_network_looks_the_same_everywhere_and_unlike_the_others():
+    networks = [Variant(stage, form) for stage in ("dense", "compressed") for form in ("point", "ensemble")]
+    styles = [style_of(network) for network in networks]
+    assert len({one.colour for one in styles}) == len(styles)
+    assert style_of(REFERENCE).dashed
+    assert style_of(networks[3], networks) == style_of(networks[3], networks[::-1])
+
+
+def test_the_description_tells_both_ends():
+    assert described([line([0.5, np.nan, 0.25])], "share") == "a: from 50.00 % to 25.00 %."

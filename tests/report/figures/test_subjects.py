@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+
+from bitsback.report.figures import layers, robustness, sparsity, training, trust, weights
+from tests.report.journal import DENSE, POINT, full, row
+
+SUBJECTS = (layers, robustness, sparsity, training, trust, weights)
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_no_rows_no_cards(subject):
+    assert subject.cards([]) == []
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_every_card_is_explained(subject):
+    cards = subject.cards(full())
+    assert len({card.key for card in cards}) == len(cards) > 0
+    assert all(card.title and card.caption.endswith(".") and card.description and card.svg for card in cards)
+
+
+def test_sweeps_are_one_line_a_saliency_in_order_of_sparsity():
+    rows = [row("nll", 1.0 - share, sweep=True, sparsity=share, saliency=name) for share in (0.9, 0.0) for name in "ba"]
+    lines = sparsity.curves(rows, "nll")
+    assert [line.label for line in lines] == ["a", "b"]
+    assert all(line.x.tolist() == [0.0, 0.9] for line in lines)
+
+
+def test_what_differs_between_sweeps_names_them():
+    rows = [
+        row("nll", 1.0, sweep=True, sparsity=share, saliency="snr", scope=scope, **DENSE)
+        for share in (0.0, 0.5)
+        for scope in ("global", "layer")
+    ]
+    assert [line.label for line in sparsity.curves(rows, "nll")] == ["SNR global", "SNR layer"]
+
+
+def test_equal_steps_halve_what_is_kept():
+    steps = np.diff(sparsity.position(np.array([0.0, 0.5, 0.75, 0.875])))
+    assert steps == pytest.approx([np.log10(2)] * 3)
+    assert np.isfinite(sparsity.position(1.0))
+
+
+def test_layers_prefer_the_compressed_network_and_know_the_dense_bytes():
+    series = {"name": ["a", "b"], "shape": [[2, 3], [2]], "parameters": [6, 2], "kept": [6, 2], "bytes": [24, 8]}
+    rows = [
+        row("layers", series={**series, "kept": [1, 2], "bytes": [9, 8]}, **POINT),
+        row("layers", series=series, **DENSE),
+    ]
+    found = layers.layers(rows)
+    assert [(one.name, one.shape, one.kept, one.bytes, one.dense_bytes) for one in found] == [
+        ("a", "2 × 3", 1, 9, 24),
+        ("b", "2", 2, 8, 8),
+    ]
+
+
+def test_many_layers_are_cut_and_accounted_for():
+    count = 40
+    series = {name: list(range(1, count + 1)) for name in ("parameters", "kept", "bytes")}
+    rows = [row("layers", series={**series, "name": [f"layer{i}" for i in range(count)]}, **POINT)]
+    card = layers.cards(rows)[0]
+    assert f"{sum(range(1, 27))} parameters" in card.note
+    assert "layer39" in card.svg
+    assert "layer3<" not in card.svg
+
+
+def test_robustness_starts_at_the_clean_figure():
+    rows = [row("accuracy", 0.95, **DENSE), row("accuracy", 0.5, perturbation="pgd", level=0.1, **DENSE)]
+    (card,) = robustness.cards(rows)
+    assert "from 95.00 % to 50.00 %" in card.description
+    assert "PGD" in card.title
+
+
+def test_reliability_leaves_out_empty_bins():
+    series = {"confidence": [None, 0.9], "accuracy": [None, 0.8], "count": [0, 10]}
+    (card,) = trust.cards([row("reliability", series=series, **DENSE)])
+    assert "from 80.00 % to 80.00 %" in card.description
+
+
+def test_both_scores_have_their_histogram():
+    keys = {card.key for card in trust.cards(full())}
+    assert {"uncertainty-total", "uncertainty-knowledge", "risk-coverage", "reliability"} == keys
+
+
+def test_a_point_estimate_has_no_kl_figure():
+    series = {"epoch": [1, 2], "loss": [2.0, 1.0], "nll": [2.0, 1.0], "kl": [0.0, 0.0]}
+    assert [card.key for card in training.cards([row("loss_curve", series=series, **DENSE)])] == [
+        "training-loss",
+        "training-nll",
+    ]
+
+
+def test_the_share_that_is_kept_is_written_by_its_layer():
+    snr = next(card for card in weights.cards(full()) if card.key == "snr")
+    assert "0.weight: 15.6 % kept" in snr.description

@@ -1,0 +1,70 @@
+import numpy as np
+
+from bitsback.report.evidence import (
+    REFERENCE,
+    Variant,
+    column,
+    columns,
+    histogram,
+    newest,
+    packed_sparsity,
+    select,
+    settled,
+    shipped,
+    variants,
+)
+
+from .journal import DENSE, ENSEMBLE, POINT, full, row
+
+
+def test_networks_come_in_one_order():
+    rows = [row("accuracy", 1.0, **of) for of in (ENSEMBLE, {"stage": "zebra", "form": "x"}, DENSE, POINT)]
+    named = [Variant("dense", "point"), Variant("compressed", "point"), Variant("compressed", "ensemble")]
+    assert variants(rows) == [*named, Variant("zebra", "x")]
+    assert variants(reversed(rows)) == variants(rows)
+
+
+def test_the_page_is_about_the_compressed_ensemble():
+    assert shipped(full()) == Variant("compressed", "ensemble")
+    assert shipped([row("accuracy", 1.0, **DENSE)]) == REFERENCE
+    assert shipped([]) is None
+
+
+def test_settled_leaves_out_what_is_not_about_the_network_on_the_test_split():
+    special = [
+        row("accuracy", 1.0, sweep=True, **DENSE),
+        row("accuracy", 1.0, perturbation="noise", **DENSE),
+        row("accuracy", 1.0, split="validation", **DENSE),
+    ]
+    plain = row("accuracy", 1.0, split="test", **DENSE)
+    assert settled([*special, plain]) == [plain]
+    assert select([*special, plain], "accuracy", split=None) == special[:2]
+
+
+def test_lists_are_read_or_left():
+    one = row("x", series={"a": [1, None], "b": [1.0, 2.0], "short": [1], "words": ["x"], "nested": [[1], [2]]})
+    found = columns(one, "a", "b")
+    assert found is not None
+    assert np.isnan(found[0][1])
+    assert columns(one, "a", "short") is None
+    assert all(column(one, name) is None for name in ("words", "nested", "missing"))
+
+
+def test_a_histogram_has_one_edge_more_than_counts_and_they_grow():
+    good = {"edges": [0, 1, 2], "count": [3, 4]}
+    assert histogram(row("x", series=good), "count") is not None
+    for edges in ([0, 1], [0, 2, 1], [0, 0, 1], [0, None, 1]):
+        assert histogram(row("x", series={**good, "edges": edges}), "count") is None
+
+
+def test_the_packed_sparsity_is_the_compressed_networks():
+    assert packed_sparsity(full()) == 0.9
+    assert packed_sparsity([row("accuracy", 1.0, sparsity=0.5, **DENSE)]) is None
+
+
+def test_one_networks_size_never_stands_beside_anothers_quality():
+    old = {**ENSEMBLE, "sparsity": 0.5}
+    size, quality = row("file_bytes", 9.0, **old), row("accuracy", 0.9, **ENSEMBLE)
+    swept, dense = row("accuracy", 0.8, sweep=True, **old), row("accuracy", 0.7, **DENSE)
+    assert newest([size, swept, dense, quality]) == [swept, dense, quality]
+    assert newest([quality, size]) == [size]

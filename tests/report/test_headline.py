@@ -1,0 +1,55 @@
+import pytest
+
+from bitsback.report.evidence import Variant
+from bitsback.report.headline import about, tiles
+
+from .journal import DENSE, ENSEMBLE, POINT, full, row
+
+
+def named(rows):
+    return {tile.name: tile for tile in tiles(rows)}
+
+
+def test_the_headlines_are_about_the_packed_network():
+    rows = [row("file_bytes", 10.0, **POINT), row("accuracy", 0.9, **ENSEMBLE)]
+    assert about(rows) == Variant("compressed", "point")
+    assert about(full()) == Variant("compressed", "ensemble")
+    assert about([]) is None
+
+
+def test_figures_are_ratios_to_the_dense_network():
+    found = named(full())
+    assert found["File"].figure == "2.00× smaller"
+    assert found["Latency, batch 1"].figure == "4.00× slower"
+    assert found["Weights kept"].figure == "10 %"
+    assert found["Accuracy"].figure == "92.00 %"
+    assert "+2.00 points" in found["Accuracy"].detail
+
+
+def test_bars_are_as_long_as_what_they_stand_for():
+    dense, compressed = named(full())["File"].bars
+    assert (dense.percent, compressed.percent) == (100.0, pytest.approx(50.0))
+    dense, compressed = named(full())["Accuracy"].bars
+    assert compressed.percent == pytest.approx(80.0)
+
+
+def test_without_the_dense_network_there_is_no_ratio():
+    tile = named([row("file_bytes", 1000.0, **ENSEMBLE)])["File"]
+    assert (tile.figure, tile.bars) == ("1.00 kB", ())
+
+
+def test_what_is_declined_is_told():
+    rows = [
+        row("accuracy", 0.98, **ENSEMBLE),
+        row("coverage", 0.96, **ENSEMBLE),
+        row("selective_error", 0.004, **ENSEMBLE),
+    ]
+    tile = named(rows)["Answers"]
+    assert tile.figure == "96.00 %"
+    assert [bar.text for bar in tile.bars] == ["2.00 %", "0.40 %"]
+
+
+def test_a_regression_has_an_error_in_place_of_an_accuracy():
+    found = named([row("rmse", 50.0, **DENSE), row("rmse", 40.0, **ENSEMBLE)])
+    assert found["RMSE"].figure == "1.25× lower"
+    assert "Accuracy" not in found

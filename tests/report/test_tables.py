@@ -1,0 +1,83 @@
+import io
+
+from rich.console import Console
+
+from bitsback.report.listings import every_layer, sweep
+from bitsback.report.tables import cost, facts, quality, summary
+
+from .journal import DENSE, ENSEMBLE, HOSTILE, full, row
+
+
+def cells(table):
+    return {(name, table.head[1 + at]): cell for name, found in table.rows for at, cell in enumerate(found)}
+
+
+def test_cost_is_told_beside_the_dense_network():
+    table = cost(full())
+    found = cells(table)
+    assert [name for name, _ in table.rows] == ["dense point", "compressed point", "compressed ensemble"]
+    assert found["compressed point", "File"].detail == "10.0× smaller"
+    assert found["compressed ensemble", "Latency, batch 1"].detail == "4.00× slower"
+    assert found["dense point", "File"].detail == ""
+    assert found["compressed point", "Latency, batch 1"].spread == "72.0–96.0 µs"
+
+
+def test_a_performance_figure_stands_beside_the_quality_of_the_same_network():
+    found = cells(cost(full()))
+    assert found["compressed ensemble", "Accuracy"].text == "92.00 %"
+    assert found["dense point", "Accuracy"].text == "90.00 %"
+
+
+def test_the_best_of_a_row_depends_on_the_direction():
+    found = cells(quality(full()))
+    assert found["Accuracy", "compressed ensemble"].best
+    assert found["NLL (nats)", "dense point"].best
+    assert sum(cell.best for (name, _), cell in found.items() if name == "Accuracy") == 1
+
+
+def test_equal_figures_have_no_best():
+    rows = [row("accuracy", 0.90001, **DENSE), row("accuracy", 0.90002, **ENSEMBLE)]
+    assert not [cell for cell in cells(quality(rows)).values() if cell.best]
+
+
+def test_a_network_without_a_figure_gets_a_dash():
+    rows = [row("accuracy", 0.9, **DENSE), row("nll", 0.3, **ENSEMBLE)]
+    assert cells(quality(rows))["Accuracy", "compressed ensemble"].text == "–"
+
+
+def test_sweeps_and_perturbed_rows_stay_out_of_the_quality_table():
+    rows = [row("accuracy", 0.1, sweep=True, sparsity=0.5, **DENSE), row("accuracy", 0.1, perturbation="pgd", **DENSE)]
+    assert quality(rows) is None
+
+
+def test_tables_without_rows_are_none():
+    assert (cost([]), quality([]), facts([]), every_layer([]), sweep([])) == (None, None, None, None, [])
+
+
+def test_the_sweep_has_every_sparsity():
+    table = sweep(full())[0]
+    assert table.head == ("pruned", "0 %", "50 %", "90 %", "98 %")
+    assert {name for name, _ in table.rows} == {"SNR", "magnitude"}
+
+
+def test_the_summary_prints_both_tables():
+    text = printed(summary(full()))
+    assert "compressed ensemble" in text
+    assert "10.0× smaller" in text
+    assert "NLL (nats)" in text
+
+
+def test_the_summary_of_nothing_says_what_to_do():
+    assert "bitsback evaluate" in printed(summary([]))
+
+
+def test_markup_in_labels_is_printed_as_it_is():
+    text = printed(summary([row("accuracy", 0.9, stage="[red]x", form="[/]"), row("file_bytes", 9, stage=HOSTILE)]))
+    assert "[red]x [/]" in text
+    assert "\x1b" not in text
+
+
+def printed(renderable):
+    target = io.StringIO()
+    Console(width=160, color_system=None, file=target).print(renderable)
+    return target.getvalue()
