@@ -19,7 +19,6 @@ PIP := -m pip --disable-pip-version-check --quiet install --constraint constrain
 SOURCES := $(shell find src -type f -not -path '*/__pycache__/*' -not -path '*.egg-info/*')
 
 export OMP_NUM_THREADS ?= 1
-export PIP_REQUIRE_VIRTUALENV := false
 unexport PYTHONPATH PYTHONHOME PYTHONWARNINGS
 
 .PHONY: setup demo test format-check lint types contracts pytest tables format bench clean
@@ -73,7 +72,7 @@ contracts: setup
 	@$(HOST)/lint-imports --no-cache --no-logo
 
 pytest: setup
-	@$(HOST)/python -m pytest --numprocesses 2
+	@env -u BITSBACK_DATA $(HOST)/python -m pytest --numprocesses 2
 
 tables: setup
 	@$(HOST)/python -m bench.tables --check

@@ -40,6 +40,8 @@ def classify(log_probabilities: Tensor) -> Outputs:
     log_mean = torch.log(mean.clamp_min(torch.finfo(mean.dtype).tiny))
     data = -(probabilities * log_probabilities).sum(-1).mean(0)
     knowledge = (probabilities * (log_probabilities - log_mean)).sum(-1).mean(0).clamp_min(0)
+    if len(log_probabilities) == 1:
+        knowledge = torch.zeros_like(data)  # exactly, not up to the rounding of log(exp(x))
     return Outputs(mean, data + knowledge, data, knowledge)
 
 

@@ -24,6 +24,7 @@ class TrainingState:
         buffers: the network's buffers (running statistics).
         optimizer: the optimizer's tensors, `"<variable number>.<name>"`.
         noise: the state of the generator of the steps' noise.
+        last_noise: the noise of the last step, whose sign an antithetic step turns.
         dropout: the state of PyTorch's own generator, which the network's dropout draws from.
         step: steps taken.
         nll_sum: the sum of the minibatches' NLL since the epoch began, in nats.
@@ -34,6 +35,7 @@ class TrainingState:
     buffers: dict[str, Tensor]
     optimizer: dict[str, Tensor]
     noise: Tensor
+    last_noise: Tensor
     dropout: Tensor
     step: int = 0
     nll_sum: float = 0.0
@@ -49,7 +51,7 @@ def save(path: Path, state: TrainingState, fingerprint: str) -> None:
     tensors = {f"variable/{n}": t for n, t in state.variables.items()}
     tensors |= {f"buffer/{n}": t for n, t in state.buffers.items()}
     tensors |= {f"optimizer/{n}": t for n, t in state.optimizer.items()}
-    tensors |= {"rng/noise": state.noise, "rng/dropout": state.dropout}
+    tensors |= {"rng/noise": state.noise, "rng/last_noise": state.last_noise, "rng/dropout": state.dropout}
     progress = {"step": state.step, "nll_sum": state.nll_sum, "history": state.history}
     metadata = {"format": _FORMAT, "fingerprint": fingerprint, "progress": json.dumps(progress)}
     content = safetensors.torch.save({n: t.detach().contiguous() for n, t in tensors.items()}, metadata)
@@ -84,7 +86,13 @@ def load(path: Path, fingerprint: str) -> TrainingState:
 
     rng = part("rng/")
     return TrainingState(
-        part("variable/"), part("buffer/"), part("optimizer/"), rng["noise"], rng["dropout"], **progress
+        part("variable/"),
+        part("buffer/"),
+        part("optimizer/"),
+        rng["noise"],
+        rng["last_noise"],
+        rng["dropout"],
+        **progress,
     )
 
 

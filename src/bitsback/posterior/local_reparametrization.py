@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.fx import Graph, GraphModule, Node
 
 from bitsback.given.network import Network
-from bitsback.given.params import Layout, Params, select
+from bitsback.given.params import Params
 from bitsback.posterior.contract import Gaussian
 
 _aten = torch.ops.aten
@@ -50,12 +50,12 @@ class LocalReparametrization:
     """A network's graph with chosen layers drawing their pre-activations.
 
     Attributes:
-        layout: the params that enter through their marginals.
+        names: the params that enter through their marginals.
     """
 
     def __init__(self, network: Network, names: Sequence[str]) -> None:
         self.network = network
-        self.layout = Layout.of(select(network.params, names))
+        self.names = tuple(names)
         self._symbolic: list[tuple[Any, ...]] = []
         self._shapes: dict[int, list[tuple[int, ...]]] = {}
         self.graph = self._rewrite(set(names)) if names else network.graph
@@ -72,7 +72,7 @@ class LocalReparametrization:
         """The network's outputs under one draw.
 
         Args:
-            values: the tensors that are not in `layout`, by name.
+            values: the tensors that are not in `names`, by name.
             marginals: mean and variance of those that are.
             noise: `[noise_size(B)]` standard normals.
             inputs: `[B, *input_shape]`.

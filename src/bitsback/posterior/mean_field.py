@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bitsback.errors import RecipeError
 from bitsback.given.network import Network
-from bitsback.given.params import Layout, Params, select
+from bitsback.given.params import Params
 from bitsback.posterior.contract import Gaussian
 from bitsback.posterior.inference import Batch
 from bitsback.posterior.likelihood import Likelihood
@@ -83,105 +83,99 @@ class MeanField:
 
 
 class MeanFieldObjective:
-    """The negative ELBO as a function of flat means and log standard deviations.
+    """The negative ELBO as a function of means and log standard deviations.
 
-    The weights form two groups: `drawn` (one draw per step) and `local` (through their pre-activations).
+    The random weights are either `drawn` (one draw per step) or `local` (through their pre-activations). Variables are
+    named "mean/…", "log_std/…" and, for what stays a point, "point/…".
     """
 
     def __init__(self, settings: MeanField, network: Network, likelihood: Likelihood, masks: Params) -> None:
-        self.settings, self.network, self.likelihood = settings, network, likelihood
+        self.settings, self.network, self.likelihood, self.masks = settings, network, likelihood, masks
         local = reparametrizable(network) if settings.estimator == "local_reparametrization" else ()
         self.local = LocalReparametrization(network, local)
-        drawn = [name for name in network.bayesian if name not in local]
-        self.groups = {"drawn": Layout.of(select(network.params, drawn)), "local": self.local.layout}
-        self.points = Layout.of({n: p for n, p in network.params.items() if _trained_as_point(network, n)})
-        taken = (*network.bayesian, *self.points.names)
-        self.constant = {n: p for n, p in network.params.items() if n not in taken}
-        self.masks = masks
-        self.kept = {g: self._pack_masks(layout) for g, layout in self.groups.items()}
+        self.drawn = tuple(name for name in network.bayesian if name not in local)
+        floating = {name for name, value in network.params.items() if value.is_floating_point()}
+        self.points = tuple(name for name in network.deterministic if name in floating)
+        self.constant = {name: value for name, value in network.params.items() if name not in floating}
 
     def start(self) -> Params:
         """The network's own params as means, the initial standard deviation, and the likelihood's variable."""
-        variables = {"points": self.points.pack(self.network.params), "log_noise": self.likelihood.start()}
-        for group, layout in self.groups.items():
-            variables[f"{group}_mean"] = layout.pack(self.network.params)
-            variables[f"{group}_log_std"] = torch.full((layout.size,), math.log(self.settings.initial_std))
-        return variables
+        params, log_std = self.network.params, math.log(self.settings.initial_std)
+        variables = {f"mean/{n}": params[n].clone() for n in self.network.bayesian}
+        variables |= {f"log_std/{n}": torch.full_like(params[n], log_std) for n in self.network.bayesian}
+        variables |= {f"point/{n}": params[n].clone() for n in self.points}
+        return {**variables, "log_noise": self.likelihood.start()}
 
     def noise_size(self, batch: int) -> int:
         """One normal for each drawn weight (and each weight where the KL is sampled) and each local pre-activation."""
-        weights = self.groups["drawn"].size + (self.groups["local"].size if self._sampled else 0)
-        return weights + self.local.noise_size(batch)
+        return sum(self.network.params[n].numel() for n in self._noisy) + self.local.noise_size(batch)
 
     def loss(self, variables: Params, buffers: Params, batch: Batch) -> Tensor:
         """The minibatch's mean NLL under one draw; its gradient is that of the negative ELBO per datum."""
-        drawn, local, outputs = self._split_noise(batch)
-        values = self.groups["drawn"].unpack(
-            draw(*self._moments(variables, "drawn"), drawn, self._term("drawn", batch))
-        )
-        values |= self.points.unpack(variables["points"]) | self.constant | buffers
-        if not self.local.layout.names:
+        noise, rest = self._split(batch.noise)
+        values = {n: variables[f"point/{n}"] for n in self.points} | self.constant | buffers
+        for name in self.drawn:
+            values[name] = draw(*self._moments(variables, name), noise[name], self._term(name, batch))
+        if not self.local.names:
             return self.likelihood.nll(self.network(values, batch.inputs), batch.targets, variables["log_noise"])
-        mean, log_std = self._moments(variables, "local")
-        kl = kl_gradient_only(mean, log_std, local, self._term("local", batch))
-        answer = self.local(values, self._local_marginals(mean, log_std), outputs, batch.inputs)
-        return self.likelihood.nll(answer, batch.targets, variables["log_noise"]) + kl
+        outputs = self.local(values, self._local_marginals(variables), rest, batch.inputs)
+        loss = self.likelihood.nll(outputs, batch.targets, variables["log_noise"])
+        for name in self.local.names:
+            term = self._term(name, batch)
+            loss = loss + kl_gradient_only(*self._moments(variables, name), noise.get(name), term)
+        return loss
 
     def kl(self, variables: Params, generator: torch.Generator) -> float:
         """KL(q || p) in nats summed over all kept weights, in closed form or with one draw."""
         total = 0.0
-        for group, layout in self.groups.items():
-            mean, log_std = (v.detach() for v in self._moments(variables, group))
-            noise = torch.randn(layout.size, generator=generator) if self._sampled else None
+        for name in self.network.bayesian:
+            mean, log_std = (v.detach() for v in self._moments(variables, name))
+            noise = torch.randn(mean.shape, generator=generator) if self._sampled else None
             each = kl_value(mean, log_std, noise, self.settings.prior)
-            kept = self.kept[group]
-            total += float((each if kept is None else each * kept).double().sum())
+            total += float((each * self.masks.get(name, 1.0)).double().sum())
         return total
 
     def posterior(self, variables: Params, buffers: Params) -> MeanFieldPosterior:
         """The means and standard deviations reached; pruned weights are 0 ± 0."""
         means: Params = {}
         stds: Params = {}
-        for group, layout in self.groups.items():
-            mean, log_std = (v.detach() for v in self._moments(variables, group))
-            kept = self.kept[group]
-            keep = torch.ones_like(mean) if kept is None else kept
-            means |= layout.unpack((mean * keep).clone())
-            stds |= layout.unpack(log_std.exp() * keep)
-        order = self.network.bayesian
-        points = self.points.unpack(variables["points"].detach().clone())
-        return MeanFieldPosterior(select(means, order), select(stds, order), {**points, **self.constant, **buffers})
+        for name in self.network.bayesian:
+            mean, log_std = (v.detach() for v in self._moments(variables, name))
+            kept = self.masks.get(name, torch.ones_like(mean)).bool()
+            means[name] = torch.where(kept, mean, torch.zeros_like(mean))
+            stds[name] = torch.where(kept, log_std.exp(), torch.zeros_like(mean))
+        points = {n: variables[f"point/{n}"].detach().clone() for n in self.points}
+        return MeanFieldPosterior(means, stds, {**points, **self.constant, **buffers})
 
     @property
     def _sampled(self) -> bool:
         kl = self.settings.kl
         return kl == "sampled" or (kl is None and not self.settings.prior.exact_in_closed_form)
 
-    def _pack_masks(self, layout: Layout) -> Tensor | None:
-        if not any(name in self.masks for name in layout.names):
-            return None
-        params = self.network.params
-        return layout.pack({n: self.masks.get(n, torch.ones_like(params[n])) for n in layout.names})
+    @property
+    def _noisy(self) -> tuple[str, ...]:
+        return (*self.drawn, *self.local.names) if self._sampled else self.drawn
 
-    def _moments(self, variables: Params, group: str) -> tuple[Tensor, Tensor]:
-        return variables[f"{group}_mean"], variables[f"{group}_log_std"]
+    def _moments(self, variables: Params, name: str) -> tuple[Tensor, Tensor]:
+        return variables[f"mean/{name}"], variables[f"log_std/{name}"]
 
-    def _term(self, group: str, batch: Batch) -> KlTerm:
-        return KlTerm(self.settings.prior, self._sampled, batch.kl_scale, self.kept[group])
+    def _term(self, name: str, batch: Batch) -> KlTerm:
+        return KlTerm(self.settings.prior, self._sampled, batch.kl_scale, self.masks.get(name))
 
-    def _split_noise(self, batch: Batch) -> tuple[Tensor, Tensor | None, Tensor]:
-        drawn, local = self.groups["drawn"].size, self.groups["local"].size
-        weights = drawn + (local if self._sampled else 0)
-        return batch.noise[:drawn], batch.noise[drawn:weights] if self._sampled else None, batch.noise[weights:]
+    def _split(self, noise: Tensor) -> tuple[Params, Tensor]:
+        """Each weight's noise, and what is left for the pre-activations."""
+        parts: Params = {}
+        start = 0
+        for name in self._noisy:
+            shape, size = self.network.params[name].shape, self.network.params[name].numel()
+            parts[name] = noise[start : start + size].view(shape)
+            start += size
+        return parts, noise[start:]
 
-    def _local_marginals(self, mean: Tensor, log_std: Tensor) -> dict[str, Gaussian]:
-        var, kept = torch.exp(2 * log_std), self.kept["local"]
-        if kept is not None:
-            mean, var = mean * kept, var * kept
-        layout = self.groups["local"]
-        variances = layout.unpack(var)
-        return {name: Gaussian(value, variances[name]) for name, value in layout.unpack(mean).items()}
-
-
-def _trained_as_point(network: Network, name: str) -> bool:
-    return name in network.deterministic and network.params[name].is_floating_point()
+    def _local_marginals(self, variables: Params) -> dict[str, Gaussian]:
+        marginals: dict[str, Gaussian] = {}
+        for name in self.local.names:
+            mean, log_std = self._moments(variables, name)
+            kept = self.masks.get(name, 1.0)
+            marginals[name] = Gaussian(mean * kept, torch.exp(2 * log_std) * kept)
+        return marginals

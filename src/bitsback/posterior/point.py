@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from bitsback.given.network import Network
-from bitsback.given.params import Layout, Params
+from bitsback.given.params import Params
 from bitsback.posterior.contract import Gaussian
 from bitsback.posterior.inference import Batch
 from bitsback.posterior.likelihood import Likelihood
@@ -44,17 +44,17 @@ class Point:
 
 
 class PointObjective:
-    """The mean negative log likelihood as a function of one flat vector of params."""
+    """The mean negative log likelihood as a function of the params."""
 
     def __init__(self, network: Network, likelihood: Likelihood, masks: Params) -> None:
         self.network, self.likelihood, self.masks = network, likelihood, masks
-        trained = {n: p for n, p in network.params.items() if p.is_floating_point()}
-        self.layout = Layout.of(trained)
-        self.constant = {n: p for n, p in network.params.items() if n not in trained}
+        self.trained = tuple(name for name, value in network.params.items() if value.is_floating_point())
+        self.constant = {name: value for name, value in network.params.items() if name not in self.trained}
 
     def start(self) -> Params:
-        """The network's own params, packed, and the likelihood's variable."""
-        return {"value": self.layout.pack(self.network.params), "log_noise": self.likelihood.start()}
+        """The network's own params and the likelihood's variable."""
+        values = {f"value/{name}": self.network.params[name].clone() for name in self.trained}
+        return {**values, "log_noise": self.likelihood.start()}
 
     def noise_size(self, batch: int) -> int:
         """No noise beside the network's own dropout."""
@@ -78,5 +78,5 @@ class PointObjective:
         return PointPosterior(random, {**values, **buffers})
 
     def _values(self, variables: Params) -> Params:
-        values = {**self.layout.unpack(variables["value"]), **self.constant}
+        values = {name: variables[f"value/{name}"] for name in self.trained} | self.constant
         return {**values, **{name: values[name] * mask for name, mask in self.masks.items()}}

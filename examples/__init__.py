@@ -1,0 +1,1 @@
+"""Examples: one whole study per paper."""

@@ -1,0 +1,103 @@
+"""The study's tables on a terminal, beside the published one, and its accuracies as one line of JSON."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from statistics import mean
+
+from rich.console import Console
+from rich.table import Table
+
+from bitsback.errors import DataError
+from bitsback.measure.journal import Measurement, latest
+from examples.weight_pruning.methods import DATASETS, METHODS, SPARSITIES
+
+# D. Prasad, "Model compression using Bayesian Deep Learning": accuracy at 0, 50, 75 and 90 % pruned.
+PUBLISHED = {
+    "mnist": {
+        "sgd": (0.9783, 0.9753, 0.9586, 0.6943),
+        "dropout_0.5": (0.9827, 0.9763, 0.9108, 0.2216),
+        "dropout_0.75": (0.9576, 0.9290, 0.6097, 0.1287),
+        "dropout_0.9": (0.8663, 0.7493, 0.2537, 0.1960),
+        "bayes_by_backprop": (0.9820, 0.9819, 0.9823, 0.9822),
+    },
+    "fashion-mnist": {
+        "sgd": (0.8967, 0.8877, 0.8003, 0.4890),
+        "dropout_0.5": (0.8756, 0.8765, 0.7595, 0.3436),
+        "dropout_0.75": (0.8277, 0.8256, 0.5790, 0.2150),
+        "dropout_0.9": (0.7198, 0.6552, 0.3479, 0.1539),
+        "bayes_by_backprop": (0.8925, 0.8941, 0.8934, 0.8962),
+    },
+}
+_UNCERTAINTY = (
+    "predictive_accuracy",
+    "nll",
+    "brier",
+    "ece",
+    "ood_auroc_total",
+    "ood_auroc_knowledge",
+    "confident_errors",
+)
+_COST = ("epoch_seconds", "latency_ratio", "survival_auroc", "kl")
+
+Accuracies = dict[str, dict[str, dict[str, float]]]
+
+
+def show(rows: Sequence[Measurement], console: Console) -> None:
+    """Prints the tables; the last line is the JSON of `accuracies`.
+
+    Raises:
+        DataError: there are no rows yet.
+    """
+    if not rows:
+        raise DataError("the journal holds no rows of the study yet; run it with --data DIR first")
+    newest = latest(rows, by_seed=True)
+    found = accuracies(newest)
+    for dataset in DATASETS:
+        if dataset.replace("-", "_") in found:
+            console.print(_accuracy_table(dataset, found[dataset.replace("-", "_")]))
+            console.print(_figures_table(f"{dataset}: the predictive distribution", newest, dataset, _UNCERTAINTY))
+            console.print(_figures_table(f"{dataset}: cost, and what predicts survival", newest, dataset, _COST))
+    print(json.dumps(found))
+
+
+def accuracies(rows: Sequence[Measurement]) -> Accuracies:
+    """Data set → method → percent pruned → accuracy (mean over seeds), each method pruned by its own saliency."""
+    values: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for row in rows:
+        method = METHODS.get(str(row.of.get("method")))
+        if row.what == "accuracy" and row.value is not None and method and row.of["saliency"] == method.saliencies[0]:
+            percent = f"{float(row.of['sparsity']) * 100:g}"
+            values[str(row.of["dataset"]).replace("-", "_"), str(row.of["method"]), percent].append(row.value)
+    found: Accuracies = defaultdict(lambda: defaultdict(dict))
+    for (dataset, method, percent), each in values.items():
+        found[dataset][method][percent] = round(mean(each), 6)
+    return {dataset: dict(methods) for dataset, methods in found.items()}
+
+
+def _accuracy_table(dataset: str, found: Mapping[str, Mapping[str, float]]) -> Table:
+    table = Table(title=f"{dataset}: accuracy by share pruned (published in brackets)")
+    table.add_column("method")
+    percents = [f"{sparsity * 100:g}" for sparsity in SPARSITIES]
+    for percent in percents:
+        table.add_column(f"{percent} %", justify="right")
+    for method, values in found.items():
+        published = PUBLISHED[dataset].get(method, ())
+        cells = [f"{values[p]:.4f}" if p in values else "" for p in percents]
+        cells = [f"{c} ({published[i]:.4f})" if i < len(published) else c for i, c in enumerate(cells)]
+        table.add_row(method, *cells)
+    return table
+
+
+def _figures_table(title: str, rows: Sequence[Measurement], dataset: str, whats: Sequence[str]) -> Table:
+    values: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        if row.of.get("dataset") == dataset and row.what in whats and row.value is not None:
+            which = row.of.get("predicted_by") or (f"{float(row.of['sparsity']):.0%}" if "sparsity" in row.of else "")
+            values[str(row.of["method"]), str(which)][row.what].append(row.value)
+    table = Table(title=title)
+    for column in ("method", "at", *whats):
+        table.add_column(column.replace("_", " "), justify="left" if column in {"method", "at"} else "right")
+    for (method, which), each in values.items():
+        table.add_row(method, which, *(f"{mean(each[what]):.4g}" if each[what] else "" for what in whats))
+    return table

@@ -1,0 +1,1 @@
+"""Program to ONNX, on the host."""

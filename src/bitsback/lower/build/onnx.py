@@ -1,0 +1,195 @@
+"""Program to ONNX, with the proof that nothing got lost on the way.
+
+The graph is first exported with the members' answers as a fifth output, run by ONNX Runtime, and compared with PyTorch:
+the outputs, and the spread over members, which exporters and runtimes have been seen to drop without a word. Then that
+output is cut off, and what ships is compared once more.
+"""
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+import onnx.numpy_helper
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+
+from bitsback.errors import ExportError
+from bitsback.form.program import Program
+from bitsback.lower.run.onnx import INPUT, LOCATION, open_program
+
+OUTPUTS = ("mean", "total", "data", "knowledge")
+_ANSWERS = "answers"
+_EXTERNAL_FROM = 256  # bytes; smaller tensors stay inside the graph
+_RTOL, _ATOL = 1e-3, 1e-4  # float32 sums in another order, through a softmax; the spread is held relative to itself
+
+
+class Lowered(NamedTuple):
+    """An ONNX graph and its weights.
+
+    Attributes:
+        graph: the serialized model; its large initializers are external.
+        weights: those initializers by name.
+        difference: the largest absolute difference from PyTorch over the four outputs, on the inputs of the check.
+    """
+
+    graph: bytes
+    weights: dict[str, np.ndarray]
+    difference: float
+
+
+def lower(program: Program, inputs: np.ndarray) -> Lowered:
+    """Exports a program to ONNX and checks it against PyTorch under ONNX Runtime.
+
+    Args:
+        program: any form.
+        inputs: raw inputs `[B, *shape]` to compare on; real ones, some dozens.
+
+    Returns:
+        The graph that ships, its weights, and the largest difference found.
+
+    Raises:
+        ExportError: an operator has no ONNX form, or ONNX Runtime gives other outputs or another spread than PyTorch.
+    """
+    model = _export(program)
+    weights = _externalize(model)
+    with torch.no_grad():
+        batch = torch.from_numpy(np.ascontiguousarray(inputs, np.float32))
+        expected = [t.numpy() for t in program.exported.module()(batch)]
+        answers = program.module.answers(batch).numpy()
+    _check_spread(answers, _run_checked(model, weights, inputs))
+    del model.graph.output[len(OUTPUTS) :]
+    graph = model.SerializeToString()
+    found = open_program(graph, weights).run(inputs)
+    for name, right, got in zip(OUTPUTS, expected, found, strict=True):
+        if not np.allclose(got, right, rtol=_RTOL, atol=_ATOL):
+            raise ExportError(
+                f"ONNX Runtime's output {name!r} differs from PyTorch's by up to {np.abs(got - right).max():.3g}; at most "
+                f"{_ATOL:g} + {_RTOL:g} of the value was expected"
+            )
+    difference = max(float(np.abs(got - right).max()) for right, got in zip(expected, found, strict=True))
+    return Lowered(graph, weights, difference)
+
+
+class _WithAnswers(nn.Module):
+    def __init__(self, program: Program) -> None:
+        super().__init__()
+        self.program = program.module
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        answers = self.program.answers(inputs)
+        return (*self.program.combine(answers), answers)
+
+
+def _export(program: Program) -> onnx.ModelProto:
+    example = torch.zeros(3, *program.input_shape)
+    try:
+        with _quiet():
+            exported = torch.export.export(
+                _WithAnswers(program).eval(), (example,), dynamic_shapes=({0: Dim.DYNAMIC},), strict=False
+            )
+            result = torch.onnx.export(exported, (), dynamo=True, verbose=False)
+    except Exception as error:
+        reason = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        raise ExportError(f"the {program.form} form has no ONNX equivalent: {reason[0].strip()}") from error
+    if result is None:
+        raise ExportError(f"the {program.form} form has no ONNX equivalent: the exporter gave nothing back")
+    return _with_our_names(_without_origin(result.model_proto))
+
+
+def _without_origin(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Drops what the exporter notes of where each node comes from: paths of this machine, and half of a small file."""
+    graph = model.graph
+    described = (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer)
+    for each in described:
+        del each.metadata_props[:]
+        each.doc_string = ""
+    del graph.value_info[:]
+    return model
+
+
+def _with_our_names(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Names input and outputs as the runtime expects, and moves inner values that the exporter called the same away."""
+    graph = model.graph
+    taken = {INPUT, *OUTPUTS, _ANSWERS}
+    values = {name for node in graph.node for name in (*node.input, *node.output)} | {i.name for i in graph.initializer}
+    renamed = {name: f"{name}_inner" for name in values & taken}
+    renamed[graph.input[0].name] = INPUT
+    renamed |= {output.name: name for output, name in zip(graph.output, (*OUTPUTS, _ANSWERS), strict=True)}
+    for node in graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+    for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        value.name = renamed.get(value.name, value.name)
+    return model
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter prints progress and warns about its own internals; what matters is checked on its result."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            for logger in loggers:
+                logger.setLevel(logging.CRITICAL)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _externalize(model: onnx.ModelProto) -> dict[str, np.ndarray]:
+    """Moves large initializers out of the graph, changing the model, and returns them by name."""
+    weights: dict[str, np.ndarray] = {}
+    for tensor in model.graph.initializer:
+        array = onnx.numpy_helper.to_array(tensor)
+        if array.nbytes < _EXTERNAL_FROM:
+            continue
+        weights[tensor.name] = np.ascontiguousarray(array)
+        tensor.ClearField("raw_data")
+        tensor.ClearField("float_data")
+        tensor.ClearField("int64_data")
+        tensor.ClearField("int32_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        del tensor.external_data[:]
+        entry = tensor.external_data.add()
+        entry.key, entry.value = "location", LOCATION
+    return weights
+
+
+def _run_checked(model: onnx.ModelProto, weights: dict[str, np.ndarray], inputs: np.ndarray) -> np.ndarray:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
+    if values:
+        options.add_external_initializers(list(weights), values)
+    try:
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return np.asarray(session.run([_ANSWERS], {INPUT: np.ascontiguousarray(inputs, np.float32)})[0])
+    except Exception as error:
+        raise ExportError(f"ONNX Runtime refuses the exported program: {str(error).splitlines()[0]}") from error
+
+
+def _check_spread(right: np.ndarray, got: np.ndarray) -> None:
+    """The standard deviation over members, per input and output, must be PyTorch's.
+
+    Raises:
+        ExportError: it is not.
+    """
+    expected, found = right.std(0), got.std(0)
+    if got.shape != right.shape or not np.allclose(
+        found, expected, rtol=1e-2, atol=1e-3 * float(expected.max(initial=0))
+    ):
+        raise ExportError(
+            f"the spread over {right.shape[0]} members is {float(found.mean()):.3g} on average under ONNX Runtime and "
+            f"{float(expected.mean()):.3g} in PyTorch; the export has lost uncertainty"
+        )

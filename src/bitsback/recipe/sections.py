@@ -1,0 +1,221 @@
+"""The parts of a recipe: one frozen dataclass a table, with the defaults."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bitsback.errors import RecipeError
+from bitsback.policy.choice import Policy, Saliency
+
+_STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}
+
+
+@dataclass(frozen=True)
+class Data:
+    """Which data set, where it is, and how it is split; see `given.dataset`."""
+
+    __pydantic_config__ = _STRICT
+    name: str | None = None
+    folder: str | None = None
+    validation: float | int = 0.1
+    calibration: float | int = 0.1
+    out_of_distribution: str = "auto"
+    hold_out: tuple[int, ...] | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Network:
+    """Which network, its factory's options, published weights to start from, and patterns of params that stay points."""
+
+    __pydantic_config__ = _STRICT
+    name: str = "mlp"
+    options: dict[str, Any] = field(default_factory=dict)
+    weights: str | None = None
+    deterministic: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NormalPrior:
+    """N(0, std²) for every weight; see `posterior.prior.Normal`."""
+
+    __pydantic_config__ = _STRICT
+    name: Literal["normal"] = "normal"
+    std: float = 1.0
+
+
+@dataclass(frozen=True)
+class MixturePrior:
+    """A wide and a narrow normal; see `posterior.prior.ScaleMixture`."""
+
+    __pydantic_config__ = _STRICT
+    name: Literal["scale_mixture"] = "scale_mixture"
+    pi: float = 0.5
+    std1: float = math.exp(-1)
+    std2: float = math.exp(-6)
+
+
+@dataclass(frozen=True)
+class MeanField:
+    """Independent normals over the weights; see `posterior.mean_field.MeanField`."""
+
+    __pydantic_config__ = _STRICT
+    method: Literal["mean_field"] = "mean_field"
+    prior: MixturePrior | NormalPrior = field(default_factory=MixturePrior)
+    estimator: Literal["weight_sampling", "local_reparametrization"] = "weight_sampling"
+    kl: Literal["sampled", "closed_form"] | None = None
+    initial_std: float = 1e-3
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of the weights, the ordinary way of training; see `posterior.point.Point`."""
+
+    __pydantic_config__ = _STRICT
+    method: Literal["point"] = "point"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The training loop and its optimizer; see `posterior.fit.FitSettings` and `posterior.optimization`."""
+
+    __pydantic_config__ = _STRICT
+    epochs: int = 20
+    batch: int = 100
+    optimizer: Literal["adam", "sgd"] = "adam"
+    learning_rate: float = 1e-3
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    schedule: Literal["cosine", "constant"] = "cosine"
+    kl_weighting: Literal["even", "geometric"] = "even"
+    compile: bool | None = None
+    checkpoint_seconds: float = 20.0
+
+
+@dataclass(frozen=True)
+class Compress:
+    """What goes: a policy (a table here, or the path of a file), in how many cycles, with how much training after each.
+
+    `masks` is a safetensors file of zeros and ones by param name, to be used in place of the policy.
+    """
+
+    __pydantic_config__ = _STRICT
+    policy: Policy = field(default_factory=Policy)
+    cycles: int = 1
+    fine_tune_epochs: int = 0
+    masks: str | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.cycles >= 1, "compress.cycles", self.cycles, "at least 1")
+        _check(self.fine_tune_epochs >= 0, "compress.fine_tune_epochs", self.fine_tune_epochs, "at least 0")
+
+
+@dataclass(frozen=True)
+class Form:
+    """What predicts on the device, and how many members an ensemble has.
+
+    Without a name it is an ensemble where inference gives something to draw from, else a point.
+    """
+
+    __pydantic_config__ = _STRICT
+    name: Literal["point", "ensemble"] | None = None
+    members: int = 20
+
+    def __post_init__(self) -> None:
+        _check(self.members >= 2, "form.members", self.members, "at least 2")
+
+
+@dataclass(frozen=True)
+class Abstain:
+    """The promise that the packed program keeps by declining; see `measure.abstain.Promise`."""
+
+    __pydantic_config__ = _STRICT
+    error_rate: float = 0.05
+    confidence: float = 0.9
+    score: Literal["total", "knowledge"] = "total"
+    tolerance: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("error_rate", "confidence"):
+            value = getattr(self, name)
+            _check(0 < value < 1, f"abstain.{name}", value, "between 0 and 1")
+        _check(self.tolerance is None or self.tolerance > 0, "abstain.tolerance", self.tolerance, "above 0")
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """What is looked at besides the test split.
+
+    Attributes:
+        sparsities: Of the sweep; () for none.
+        saliencies: Of the sweep; those that the posterior has no variance for are left out.
+        levels: Of noise and perturbations, in standard deviations of the inputs; () for none.
+        perturbed: How many test inputs are perturbed, at most.
+        pgd_steps: Steps of the PGD perturbation.
+    """
+
+    __pydantic_config__ = _STRICT
+    sparsities: tuple[float, ...] = (0.0, 0.5, 0.75, 0.9, 0.95, 0.98)
+    saliencies: tuple[Saliency, ...] = ("snr", "magnitude")
+    levels: tuple[float, ...] = (0.1, 0.2, 0.4)
+    perturbed: int = 500
+    pgd_steps: int = 10
+
+    def __post_init__(self) -> None:
+        within = all(0 <= each < 1 for each in self.sparsities)
+        _check(within, "evaluate.sparsities", list(self.sparsities), "numbers from 0 to below 1")
+        above = all(0 < each < math.inf for each in self.levels)
+        _check(above, "evaluate.levels", list(self.levels), "numbers above 0")
+        for name in ("perturbed", "pgd_steps"):
+            _check(getattr(self, name) >= 1, f"evaluate.{name}", getattr(self, name), "at least 1")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How latency is measured; see `measure.latency`."""
+
+    __pydantic_config__ = _STRICT
+    batches: tuple[int, ...] = (1,)
+    repeats: int = 200
+    warmup: int = 20
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        sized = bool(self.batches) and all(each >= 1 for each in self.batches)
+        _check(sized, "measure.batches", list(self.batches), "some numbers, each at least 1")
+        for name, least in (("repeats", 1), ("warmup", 0), ("threads", 1)):
+            _check(getattr(self, name) >= least, f"measure.{name}", getattr(self, name), f"at least {least}")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole run. `abstain` is None where it was not asked for: then it is tried, and left out if it cannot be had."""
+
+    __pydantic_config__ = _STRICT
+    seed: int = 0
+    temperature: float = 1.0
+    data: Data = field(default_factory=Data)
+    network: Network = field(default_factory=Network)
+    inference: MeanField | Point = field(default_factory=MeanField)
+    fit: Fit = field(default_factory=Fit)
+    compress: Compress = field(default_factory=Compress)
+    form: Form = field(default_factory=Form)
+    abstain: Abstain | None = None
+    evaluate: Evaluate = field(default_factory=Evaluate)
+    measure: Measure = field(default_factory=Measure)
+
+    def __post_init__(self) -> None:
+        _check(self.seed >= 0, "seed", self.seed, "at least 0")
+        _check(0 <= self.temperature < math.inf, "temperature", self.temperature, "a finite number, at least 0")
+        drawn = self.form.name != "ensemble" or self.inference.method != "point"
+        _check(drawn, "form.name", self.form.name, "'point' where inference.method is 'point': nothing can be drawn")
+
+    @property
+    def predicts(self) -> str:
+        """The form that ships."""
+        return self.form.name or ("point" if self.inference.method == "point" else "ensemble")
+
+
+def _check(holds: bool, key: str, value: object, right: str) -> None:
+    if not holds:
+        raise RecipeError(f"{key} is {value!r}; it must be {right}")

@@ -1,0 +1,78 @@
+"""When the program that ships declines: a threshold chosen on its own answers to the calibration split."""
+
+from dataclasses import dataclass
+
+from bitsback.artifact.manifest import AbstainRule
+from bitsback.errors import PromiseError
+from bitsback.given.dataset import Dataset, Split
+from bitsback.measure.abstain import Abstention, Judged, Promise, choose, figures, judge
+from bitsback.measure.journal import Measurement, Scalar
+from bitsback.recipe.sections import Abstain
+from bitsback.runtime.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What came of asking for a promise.
+
+    Attributes:
+        promise: What was asked for.
+        abstention: The threshold; None where the data cannot give the promise.
+        reason: Why not, one sentence; empty where it can.
+    """
+
+    promise: Promise
+    abstention: Abstention | None
+    reason: str = ""
+
+    @property
+    def rule(self) -> AbstainRule | None:
+        """What the manifest says."""
+        found = self.abstention
+        if found is None:
+            return None
+        return AbstainRule(found.score, found.threshold, found.error_rate, found.confidence)
+
+
+def decide(predictor: Predictor, data: Dataset, asked: Abstain | None) -> Decision:
+    """Choose the threshold, as asked for or, unasked, at 5 % wrong with 90 % confidence.
+
+    Args:
+        predictor: The program that ships.
+        data: Its validation split fixes what is tried, its calibration split decides.
+        asked: None where nothing was asked for.
+
+    Returns:
+        The threshold, or why there is none.
+    """
+    promise = promise_of(asked or Abstain())
+    try:
+        splits = [_judged(predictor, split, promise, data) for split in (data.validation, data.calibration)]
+        return Decision(promise, choose(splits[0], splits[1], promise))
+    except PromiseError as error:
+        return Decision(promise, None, str(error))
+
+
+def promise_of(asked: Abstain) -> Promise:
+    """The promise that a recipe asks for."""
+    return Promise(
+        error_rate=asked.error_rate, confidence=asked.confidence, score=asked.score, tolerance=asked.tolerance
+    )
+
+
+def rows(decision: Decision, predictor: Predictor, data: Dataset, of: dict[str, Scalar]) -> list[Measurement]:
+    """How often it answers on the test split, and how often it is then wrong; nothing where there is no threshold."""
+    if decision.abstention is None:
+        return []
+    judged = _judged(predictor, data.test, decision.promise, data)
+    said = {**of, "score": decision.promise.score}
+    values = figures(decision.abstention, judged)
+    return [Measurement(what, value, "share", of=said) for what, value in values.items()]
+
+
+def _judged(predictor: Predictor, split: Split, promise: Promise, data: Dataset) -> Judged:
+    if not len(split.inputs):
+        raise PromiseError(
+            "A promise needs a validation and a calibration split, and one of them is empty; ask for larger shares."
+        )
+    return judge(predictor.predict(split.inputs), split.targets, promise, task=data.task)

@@ -1,0 +1,68 @@
+"""A whole run: every stage after the other, each leaving its result in the run folder."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bitsback.posterior.fit import Progress
+from bitsback.recipe.sections import Recipe
+from bitsback.report import page
+from bitsback.run.compress import compress
+from bitsback.run.evaluate import evaluate
+from bitsback.run.fit import fit
+from bitsback.run.folder import RunFolder
+from bitsback.run.materials import gather
+from bitsback.run.measure import files, measure, timing
+from bitsback.run.pack import Packed, pack
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told how a run goes.
+
+    Attributes:
+        tell: What is being done, in words.
+        watch: Where a training is.
+    """
+
+    tell: Callable[[str], None]
+    watch: Callable[[Progress], None] | None = None
+
+
+def chain(path: Path, recipe: Recipe, watcher: Watcher, *, command: str) -> tuple[RunFolder, Packed]:
+    """Fit, compress, evaluate, pack, measure and report; what is there already from a killed run is not done again.
+
+    Args:
+        path: The run folder.
+        recipe: The run.
+        watcher: Is told how it goes.
+        command: What the journal names as the origin of its rows.
+
+    Returns:
+        The folder, and what was packed.
+
+    Raises:
+        BitsbackError: A stage cannot be done.
+    """
+    watcher.tell(f"fitting {recipe.network.name} to {recipe.data.name or 'the data'}")
+    run, _ = fit(path, recipe, command=command, watch=watcher.watch)
+    materials = gather(recipe)
+    watcher.tell("compressing")
+    compress(run, materials, watch=watcher.watch)
+    evaluate(run, materials, tell=watcher.tell)
+    watcher.tell("packing")
+    packed = pack(run, materials)
+    run.record(measure(files(run), timing(run), tell=watcher.tell), recipe.seed)
+    watcher.tell("writing the report")
+    report(run)
+    return run, packed
+
+
+def report(run: RunFolder) -> Path:
+    """Write the run's report from its journal.
+
+    Raises:
+        RunError: It cannot be written.
+    """
+    page.write(run.rows(), run.file("report"), title=run.path.resolve().name)
+    return run.file("report")

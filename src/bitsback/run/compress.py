@@ -1,0 +1,133 @@
+"""The second stage: prune the posterior by a policy, in cycles if asked, and let the rest recover under the mask."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from bitsback.compress.masks import Masked, prune
+from bitsback.compress.schedule import Cycles, prune_in_cycles
+from bitsback.given.params import Params
+from bitsback.given.weights import load_weights
+from bitsback.policy.choice import to_toml as policy_toml
+from bitsback.posterior import fit as training
+from bitsback.posterior import store
+from bitsback.posterior.contract import Posterior
+from bitsback.posterior.fit import Progress
+from bitsback.posterior.store import Stored
+from bitsback.recipe.sections import Recipe
+from bitsback.recipe.text import to_toml
+from bitsback.run import portrait
+from bitsback.run.fit import dense, from_stored
+from bitsback.run.fitted import FittedNetwork, at_mean, examples, likelihood
+from bitsback.run.folder import RunFolder
+from bitsback.run.materials import Materials, fit_settings, inference
+
+
+def compress(
+    run: RunFolder, materials: Materials, *, watch: Callable[[Progress], None] | None = None
+) -> FittedNetwork:
+    """Prune what `fit` left in the folder, as the recipe says, and leave the result there with its policy.
+
+    Args:
+        run: The folder.
+        materials: Of the recipe; its part `compress` is what is done, and becomes the folder's.
+        watch: Is told the progress of fine-tuning.
+
+    Returns:
+        The pruned network.
+
+    Raises:
+        PolicyError: The policy does not fit the network.
+        RunError: The folder lacks a posterior, or cannot be written.
+    """
+    recipe, before = materials.recipe, dense(run, materials)
+    recovery = _Recovery(run, materials, before.units.log_noise, watch)
+    pruned = _pruned(recipe, before.posterior, recovery)
+    stored = Stored(pruned, recovery.log_noise, recipe.temperature, before.history, pruned.masks)
+    after = from_stored(materials, stored)
+    of = {"stage": "compressed", "form": recipe.predicts, "sparsity": sparsity(after)}
+    store.save(run.file("compressed"), stored)
+    run.write("policy", policy_toml(recipe.compress.policy))
+    run.write("recipe", to_toml(recipe))
+    run.record(portrait.histograms(pruned.inner, pruned.masks, of), recipe.seed)
+    shutil.rmtree(run.file("cycles"), ignore_errors=True)
+    return after
+
+
+def compressed(run: RunFolder, materials: Materials) -> FittedNetwork:
+    """What `compress` left in the folder.
+
+    Raises:
+        RunError: It is not there or damaged.
+    """
+    return from_stored(materials, store.load(run.need("compressed", "compress")))
+
+
+def sparsity(fitted: FittedNetwork) -> float:
+    """The share of weights that is gone, among the params that have a mask, rounded to 4 digits."""
+    whole = sum(mask.numel() for mask in fitted.masks.values())
+    kept = sum(float(mask.sum()) for mask in fitted.masks.values())
+    return round(1 - kept / whole, 4) if whole else 0.0
+
+
+@dataclass
+class _Recovery:
+    """Fine-tuning after a pruning. Each cycle's result is kept until the whole is done: a killed run goes on from there.
+
+    Attributes:
+        log_noise: Regression's noise as learned last.
+    """
+
+    run: RunFolder
+    materials: Materials
+    log_noise: Tensor
+    watch: Callable[[Progress], None] | None
+
+    def __call__(self, posterior: Posterior, masks: Params, cycle: int) -> Posterior:
+        recipe = self.materials.recipe
+        folder = self.run.file("cycles")
+        folder.mkdir(exist_ok=True)
+        name = f"{_name(recipe, masks)}-{cycle}"
+        result = folder / f"{name}.safetensors"
+        if not result.exists():
+            store.save(result, self._fit(posterior, masks, cycle, folder / f"{name}.checkpoint"))
+        stored = store.load(result)
+        self.log_noise = stored.log_noise
+        return stored.posterior
+
+    def _fit(self, posterior: Posterior, masks: Params, cycle: int, checkpoint: Path) -> Stored:
+        recipe, data = self.materials.recipe, self.materials.data
+        fitted = training.fit(
+            at_mean(self.materials.traces.train, posterior),
+            inference(recipe),
+            likelihood(data),
+            examples(data, data.train),
+            replace(fit_settings(recipe), epochs=recipe.compress.fine_tune_epochs, seed=recipe.seed + cycle),
+            masks=masks,
+            path=checkpoint,
+            watch=self.watch,
+        )
+        return Stored(fitted.posterior, fitted.log_noise, recipe.temperature, fitted.history, masks)
+
+
+def _pruned(recipe: Recipe, posterior: Posterior, recovery: _Recovery) -> Masked:
+    asked = recipe.compress
+    recover = asked.fine_tune_epochs > 0
+    if asked.masks is None:
+        return prune_in_cycles(posterior, asked.policy, Cycles(asked.cycles, recover=recover), recovery)
+    pruned = prune(posterior, load_weights(Path(asked.masks)))
+    return prune(recovery(pruned, pruned.masks, 1), pruned.masks) if recover else pruned
+
+
+def _name(recipe: Recipe, masks: Params) -> str:
+    """Differs for fine-tunings that differ."""
+    digest = hashlib.sha256(json.dumps(asdict(recipe.compress)).encode())
+    for mask in masks.values():
+        digest.update(mask.to(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,131 @@
+"""The first stage: from a recipe to a posterior in a run folder."""
+
+import tomllib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from bitsback.errors import RunError
+from bitsback.measure.journal import Measurement
+from bitsback.posterior import fit as training
+from bitsback.posterior import store
+from bitsback.posterior.fit import Progress
+from bitsback.posterior.store import Stored
+from bitsback.recipe.sections import Recipe
+from bitsback.recipe.text import parse, to_toml
+from bitsback.run import folder, portrait
+from bitsback.run.fitted import FittedNetwork, examples, likelihood, units
+from bitsback.run.folder import RunFolder
+from bitsback.run.materials import Materials, fit_settings, gather, inference, prior
+
+_SHAPING = ("seed", "temperature", "data", "network", "inference", "fit")
+_OF = {"stage": "dense", "form": "point"}
+
+
+def fit(
+    path: Path, recipe: Recipe, *, command: str, watch: Callable[[Progress], None] | None = None
+) -> tuple[RunFolder, FittedNetwork]:
+    """Fit the posterior that a recipe asks for, or go on with it, or find it there.
+
+    Args:
+        path: The run folder; made where it is not there, once data, network and settings are known to fit.
+        recipe: The whole run.
+        command: What the journal names as the origin of the rows.
+        watch: Is told the progress.
+
+    Returns:
+        The folder and what was fitted.
+
+    Raises:
+        RunError: The folder holds another run, or cannot be written.
+        BitsbackError: Something that the recipe names is not there or does not fit.
+    """
+    folder.check_free(path)
+    _check_same(path, recipe)
+    materials, settings, method = gather(recipe), fit_settings(recipe), inference(recipe)
+    run = folder.make(path, command)
+    run.write("recipe", to_toml(recipe))
+    if not run.has("posterior"):
+        data = materials.data
+        fitted = training.fit(
+            materials.traces.train,
+            method,
+            likelihood(data),
+            examples(data, data.train),
+            settings,
+            path=run.file("checkpoint"),
+            watch=watch,
+        )
+        stored = Stored(fitted.posterior, fitted.log_noise, recipe.temperature, fitted.history)
+        run.record(_rows(materials, stored), recipe.seed)
+        store.save(run.file("posterior"), stored)
+    run.file("checkpoint").unlink(missing_ok=True)
+    return run, dense(run, materials)
+
+
+def recipe_of(run: RunFolder) -> Recipe:
+    """The recipe that a run folder holds.
+
+    Raises:
+        RunError: There is none.
+        RecipeError: A key or a value in it is wrong.
+    """
+    path = run.need("recipe", "fit")
+    try:
+        return parse(tomllib.loads(path.read_text("utf-8")))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
+
+
+def dense(run: RunFolder, materials: Materials) -> FittedNetwork:
+    """What `fit` left in the folder.
+
+    Raises:
+        RunError: It is not there or damaged.
+    """
+    return from_stored(materials, store.load(run.need("posterior", "fit")))
+
+
+def from_stored(materials: Materials, stored: Stored) -> FittedNetwork:
+    """A stored posterior with the network that it is over."""
+    return FittedNetwork(
+        materials.traces.evaluation,
+        stored.posterior,
+        units(materials.data, stored.log_noise),
+        stored.history,
+        stored.masks,
+    )
+
+
+def _check_same(path: Path, recipe: Recipe) -> None:
+    """Refuse to mix two runs in one folder."""
+    if not (path / "run.json").exists() or not folder.open_run(path).has("recipe"):
+        return
+    before = recipe_of(folder.open_run(path))
+    for name in _SHAPING:
+        was, now = getattr(before, name), getattr(recipe, name)
+        if name == "fit":
+            was = replace(was, checkpoint_seconds=now.checkpoint_seconds)
+        if was != now:
+            raise RunError(f"{path} holds a run with another {name} ({was}, now {now}); give another folder for this one")
+
+
+def _rows(materials: Materials, stored: Stored) -> list[Measurement]:
+    recipe, network, history = materials.recipe, materials.traces.evaluation, stored.history
+    seconds = [entry["seconds"] for entry in history]
+    curve = {name: [entry[name] for entry in history] for name in ("epoch", "loss", "nll", "kl")}
+    low, middle, high = (float(each) for each in np.quantile(seconds, [0.25, 0.5, 0.75]))
+    fixed = sum(network.params[name].numel() for name in network.deterministic)
+    rows = [
+        Measurement("loss_curve", None, "", of={**_OF, "inference": recipe.inference.method}, series=curve),
+        Measurement("temperature", recipe.temperature, "", of=_OF),
+        Measurement("kl", history[-1]["kl"], "nats", of=_OF),
+        Measurement("epoch_seconds", middle, "s", of=_OF, repeats=len(seconds), spread=(low, high)),
+        Measurement("deterministic_parameters", fixed, "", of=_OF),
+        *portrait.histograms(stored.posterior, {}, _OF),
+    ]
+    if recipe.inference.method == "mean_field":
+        rows.append(portrait.prior_density(prior(recipe.inference), _OF))
+    return rows

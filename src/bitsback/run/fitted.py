@@ -1,0 +1,94 @@
+"""A network with a posterior over its params: what fitting gives, pruning maps to itself, and forms are made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from bitsback.errors import NetworkError
+from bitsback.form.program import Units
+from bitsback.given.dataset import Dataset, Split
+from bitsback.given.network import Network, trace
+from bitsback.given.params import Params
+from bitsback.posterior.contract import Posterior, mean
+from bitsback.posterior.fit import Examples
+from bitsback.posterior.likelihood import Likelihood
+
+
+@dataclass(frozen=True)
+class FittedNetwork:
+    """A network and what is believed of its params.
+
+    Attributes:
+        network: Traced for evaluation.
+        posterior: Over its params.
+        units: What ties it to the user's units.
+        history: One entry for each epoch of the fit: `epoch`, `nll`, `kl`, `loss`, `seconds`.
+        masks: What was pruned, 0 where a weight is gone, by param name.
+    """
+
+    network: Network
+    posterior: Posterior
+    units: Units
+    history: list[dict[str, float]] = field(default_factory=list)
+    masks: Params = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Traces:
+    """A module traced twice.
+
+    Attributes:
+        train: As it behaves in training (dropout, batch statistics).
+        evaluation: As it behaves in use.
+    """
+
+    train: Network
+    evaluation: Network
+
+
+def trace_both(module: nn.Module, data: Dataset, deterministic: Sequence[str] = ()) -> Traces:
+    """Trace a module for training and for use, and see that it fits the data.
+
+    Raises:
+        NetworkError: It cannot be traced, or has another number of outputs than the data needs.
+    """
+    traces = Traces(
+        train=trace(module, data.input_shape, train=True, deterministic=deterministic),
+        evaluation=trace(module, data.input_shape, deterministic=deterministic),
+    )
+    if traces.evaluation.outputs != data.outputs:
+        needed = "classes" if data.task == "classification" else "targets"
+        raise NetworkError(
+            f"the network has {traces.evaluation.outputs} outputs, and '{data.name}' has {data.outputs} {needed}"
+        )
+    return traces
+
+
+def examples(data: Dataset, split: Split) -> Examples:
+    """A split as the training loop takes it: standardized inputs, and classes or standardized targets."""
+    inputs = torch.from_numpy(data.normalization.apply(split.inputs))
+    if data.target_normalization is not None:
+        return Examples(inputs, torch.from_numpy(data.target_normalization.apply(split.targets)))
+    return Examples(inputs, torch.from_numpy(split.targets))
+
+
+def likelihood(data: Dataset) -> Likelihood:
+    """How the network's outputs explain the data's targets."""
+    return Likelihood(data.task, data.outputs)
+
+
+def units(data: Dataset, log_noise: Tensor) -> Units:
+    """The units of a data set and of the noise that was learned on it."""
+    return Units(data.task, data.normalization, data.target_normalization, log_noise)
+
+
+def at_mean(network: Network, posterior: Posterior) -> Network:
+    """The network with its params and buffers at the posterior's mean: where fine-tuning starts."""
+    values = mean(posterior)
+    return replace(
+        network,
+        params={name: values.get(name, tensor).detach().clone() for name, tensor in network.params.items()},
+        buffers={name: values.get(name, tensor).detach().clone() for name, tensor in network.buffers.items()},
+    )

@@ -1,0 +1,133 @@
+"""The fifth stage: how long one call takes, beside the dense network in the same rounds. No torch is needed."""
+
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bitsback.artifact.container import Artifact, read
+from bitsback.errors import RecipeError, RunError
+from bitsback.lower.run.onnx import open_program
+from bitsback.measure.device import Cpu
+from bitsback.measure.journal import Measurement, Scalar
+from bitsback.measure.latency import Candidate, LatencySettings, latency
+from bitsback.run.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How to time.
+
+    Attributes:
+        batches: Samples in a call; each is timed by itself.
+        repeats: Rounds that count.
+        warmup: Rounds before.
+        threads: How many a call may use.
+    """
+
+    batches: tuple[int, ...] = (1,)
+    repeats: int = 200
+    warmup: int = 20
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A file to time: what it is, for the journal."""
+
+    path: Path
+    of: dict[str, Scalar]
+
+
+def timing(run: RunFolder) -> Timing:
+    """What the run's recipe says of timing, read without pydantic.
+
+    Raises:
+        RunError: The recipe cannot be read.
+    """
+    try:
+        said: dict[str, Any] = tomllib.loads(run.need("recipe", "fit").read_text("utf-8")).get("measure", {})
+        return replace(Timing(), **{key: tuple(value) if key == "batches" else value for key, value in said.items()})
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(f"{run.file('recipe')} cannot be read: {error}") from error
+
+
+def files(run: RunFolder) -> list[Timed]:
+    """The files of a run, the reference first; programs that were packed are timed as packed.
+
+    Raises:
+        RunError: Nothing was packed yet.
+    """
+    dense, model = run.need("dense", "pack"), run.need("model", "pack")
+    _check_fresh(run, model)
+    found = {"dense-point": dense, f"compressed-{read(model).manifest.form}": model}
+    for path in sorted(run.file("programs").glob("*.bitsback")):
+        found.setdefault(path.stem, path)
+    return [Timed(path, _of(name.partition("-")[0], read(path))) for name, path in found.items()]
+
+
+def measure(
+    timed: Sequence[Timed], settings: Timing, *, tell: Callable[[str], None] = lambda _: None
+) -> list[Measurement]:
+    """Time files in turns.
+
+    Args:
+        timed: The first is the reference.
+        settings: How.
+        tell: Is told what is being done.
+
+    Returns:
+        `latency` and `latency_ratio` rows.
+
+    Raises:
+        RecipeError: A setting is out of range.
+        ArtifactError: A file is damaged or its program cannot run.
+    """
+    if settings.threads < 1 or not settings.batches or min(settings.batches) < 1:
+        raise RecipeError(f"threads = {settings.threads} and batches = {settings.batches} must be at least 1")
+    device = Cpu(settings.threads).name
+    artifacts = [(read(each.path), each.of) for each in timed]
+    rows: list[Measurement] = []
+    for batch in settings.batches:
+        tell(f"timing {len(timed)} programs, batch {batch}, on {device}")
+        candidates = [_candidate(artifact, of, batch, settings.threads) for artifact, of in artifacts]
+        how = LatencySettings(settings.warmup, settings.repeats, settings.threads, batch, device)
+        rows += latency(candidates[1:], candidates[0], how)
+    return rows
+
+
+def _candidate(artifact: Artifact, of: dict[str, Scalar], batch: int, threads: int) -> Candidate:
+    session = open_program(artifact.program, artifact.weights, threads)
+    inputs = _inputs(artifact, batch)
+    return Candidate(lambda: session.run(inputs), of)
+
+
+def _inputs(artifact: Artifact, batch: int) -> np.ndarray:
+    """Random inputs with the data's mean and spread; the time does not depend on the values."""
+    manifest = artifact.manifest
+    inputs = np.random.default_rng(0).normal(size=(batch, *manifest.input.shape))
+    if manifest.normalization is not None:
+        shape = (1, -1) + (1,) * (inputs.ndim - 2)
+        inputs = inputs * np.reshape(manifest.normalization.std, shape) + np.reshape(manifest.normalization.mean, shape)
+    return inputs.astype(np.float32)
+
+
+def _of(stage: str, artifact: Artifact) -> dict[str, Scalar]:
+    """What the journal says of the program, as `evaluate` says it."""
+    manifest = artifact.manifest
+    of: dict[str, Scalar] = {"stage": stage, "form": manifest.form}
+    program = manifest.recipe.get("program")
+    return of | ({"program": program} if isinstance(program, str) else {})
+
+
+def _check_fresh(run: RunFolder, model: Path) -> None:
+    """Refuse to time a file that is not made of what `compress` left last."""
+    manifest = read(model).manifest
+    program, seed = manifest.recipe.get("program"), manifest.recipe.get("seed")
+    if not run.has("compressed") or not isinstance(seed, int):
+        return
+    if program != run.digest("compressed", manifest.form, manifest.members, seed):
+        raise RunError(f"{model} was packed before the network was changed; `bitsback pack {run.path}` packs it anew")

@@ -1,0 +1,90 @@
+"""What a posterior looks like, as rows of the journal: its weights, how sure it is of them, its layers, its prior."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bitsback.artifact.tensors import pack
+from bitsback.given.params import Params
+from bitsback.measure.journal import Measurement, Scalar
+from bitsback.posterior.contract import Posterior
+from bitsback.posterior.prior import Prior
+
+_BINS = 60
+_REACH = 3.0  # the prior is drawn to so many of the widest weights' scales
+_POINTS = 401
+
+
+def histograms(posterior: Posterior, masks: Params, of: Mapping[str, Scalar]) -> list[Measurement]:
+    """For every layer with at least two axes the histogram of the means and, where there is variance, of log10 |mean|/std.
+
+    Args:
+        posterior: Before pruning, so that both what is kept and what goes is seen.
+        masks: Which weights are kept; all where a layer has no mask.
+        of: Stage and form.
+
+    Returns:
+        Rows `weight_histogram` (of the weights kept) and `snr_histogram`.
+    """
+    rows: list[Measurement] = []
+    for name, (mean, var) in posterior.marginals().items():
+        if mean.ndim < 2:
+            continue
+        kept = masks[name].bool() if name in masks else torch.ones_like(mean, dtype=torch.bool)
+        where = {**of, "layer": name}
+        counts, edges = np.histogram(mean[kept].numpy(), bins=_BINS) if bool(kept.any()) else ([0], [0.0, 1.0])
+        rows.append(_series("weight_histogram", where, edges=list(edges), count=[int(each) for each in counts]))
+        if bool((var > 0).any()):
+            rows.append(_series("snr_histogram", where, **_snr(mean, var, kept)))
+    return rows
+
+
+def layers(draws: Mapping[str, Tensor], masks: Params, of: Mapping[str, Scalar]) -> Measurement:
+    """The layers: parameters, how many are kept, and the bytes that their values take in the packed file.
+
+    Args:
+        draws: What the program holds of each param: its one value, or the members' values stacked `[S, *shape]`.
+        masks: Which weights are kept.
+        of: Stage and form; `of["form"]` says whether draws are stacked.
+    """
+    stacked = of.get("form") == "ensemble"
+    shapes = [list(tensor.shape[1:] if stacked else tensor.shape) for tensor in draws.values()]
+    return _series(
+        "layers",
+        of,
+        name=list(draws),
+        shape=shapes,
+        parameters=[int(np.prod(shape)) for shape in shapes],
+        kept=[kept_of(name, shape, masks) for name, shape in zip(draws, shapes, strict=True)],
+        bytes=[pack(name, tensor.numpy(), 0)[0].size for name, tensor in draws.items()],
+    )
+
+
+def kept_of(name: str, shape: list[int], masks: Params) -> int:
+    """How many weights of a param are not pruned."""
+    return int(masks[name].sum()) if name in masks else int(np.prod(shape))
+
+
+def prior_density(prior: Prior, of: Mapping[str, Scalar]) -> Measurement:
+    """The prior's density over a range that shows its narrow peak and its broad shoulders."""
+    widest = float(getattr(prior, "std1", getattr(prior, "std", 1.0)))
+    # Denser towards zero, where a spike is narrow: the cube of an even grid.
+    x = torch.linspace(-1.0, 1.0, _POINTS, dtype=torch.float64).pow(3) * (_REACH * widest)
+    density = prior.log_density(x.square()).exp()
+    return _series("prior_density", of, x=x.tolist(), density=density.tolist())
+
+
+def _snr(mean: Tensor, var: Tensor, kept: Tensor) -> dict[str, list[float]]:
+    ratio = torch.log10((mean.abs() / var.sqrt()).clamp(1e-4, 1e4)).numpy()
+    counts, edges = np.histogram(ratio, bins=_BINS)
+    return {
+        "edges": edges.tolist(),
+        "count": counts.tolist(),
+        "kept": np.histogram(ratio[kept.numpy()], bins=edges)[0].tolist(),
+    }
+
+
+def _series(what: str, of: Mapping[str, Scalar], **series: list) -> Measurement:
+    return Measurement(what, None, "", of=dict(of), series=series)

@@ -1,0 +1,169 @@
+"""Every form of a run as a program in a file, made once: what is evaluated is what is measured is what ships."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bitsback.artifact import manifest as described
+from bitsback.artifact.container import Artifact, read, write
+from bitsback.artifact.manifest import Input, Manifest
+from bitsback.errors import ArtifactError, RunError
+from bitsback.form.ensemble import ensemble
+from bitsback.form.point import point
+from bitsback.form.program import Program
+from bitsback.given.dataset import Dataset, Normalization
+from bitsback.given.params import Params
+from bitsback.lower.build.onnx import lower
+from bitsback.lower.run.onnx import open_program
+from bitsback.measure.journal import Scalar
+from bitsback.run.compress import sparsity
+from bitsback.run.fitted import FittedNetwork
+from bitsback.run.folder import RunFolder
+from bitsback.runtime.predictor import Predictor
+
+_CHECKED = 64  # inputs that PyTorch and ONNX Runtime are compared on
+_WHITES = (1.0, 16.0, 255.0)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A stage in a form.
+
+    Attributes:
+        stage: "dense" or "compressed".
+        form: "point" or "ensemble".
+        members: How many the form has.
+        seed: Decides which members are drawn.
+        fitted: What the program is made of.
+    """
+
+    stage: str
+    form: str
+    members: int
+    seed: int
+    fitted: FittedNetwork
+
+    def program(self) -> Program:
+        """The program in PyTorch."""
+        network, posterior, units = self.fitted.network, self.fitted.posterior, self.fitted.units
+        if self.form == "point":
+            return point(network, posterior, units)
+        return ensemble(network, posterior, units, self.members, self._generator())
+
+    def draws(self) -> Params:
+        """What the program holds of each random param: the mean, or its members' values stacked."""
+        if self.form == "point":
+            return {name: marginal.mean for name, marginal in self.fitted.posterior.marginals().items()}
+        return self.fitted.posterior.sample(self.members, self._generator())
+
+    def of(self, digest: str) -> dict[str, Scalar]:
+        """What the journal says of its rows."""
+        said: dict[str, Scalar] = {"stage": self.stage, "form": self.form, "program": digest}
+        if self.form == "ensemble":
+            said["members"] = self.members
+        return said | ({"sparsity": sparsity(self.fitted)} if self.stage == "compressed" else {})
+
+    def _generator(self) -> torch.Generator:
+        return torch.Generator().manual_seed(self.seed)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A variant with its program, ready to ship.
+
+    Attributes:
+        variant: What it is.
+        digest: Names the program: another posterior, form, number of members or seed has another.
+        artifact: The program with a manifest that still lacks abstention, measurements and recipe.
+        path: The file that holds it.
+    """
+
+    variant: Variant
+    digest: str
+    artifact: Artifact
+    path: Path
+
+    def predictor(self) -> Predictor:
+        """The program under ONNX Runtime, one thread."""
+        return Predictor(self.artifact.manifest, open_program(self.artifact.program, self.artifact.weights))
+
+    @property
+    def of(self) -> dict[str, Scalar]:
+        """What the journal says of its rows."""
+        return self.variant.of(self.digest)
+
+
+def make(run: RunFolder, variant: Variant, data: Dataset) -> Made:
+    """Lower a variant to a program in the run folder, or find it there.
+
+    Raises:
+        ExportError: It cannot be exported, or answers otherwise than PyTorch.
+        RunError: The folder cannot be written.
+    """
+    digest = run.digest(variant.stage, variant.form, variant.members, variant.seed)
+    path = run.file("programs") / f"{variant.stage}-{variant.form}.bitsback"
+    found = _found(path, digest)
+    if found is None:
+        found = artifact(variant.program(), data, {"program": digest})
+        try:
+            path.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{path.parent} cannot be made: {error.strerror or error}") from error
+        write(path, found)
+    return Made(variant, digest, found, path)
+
+
+def artifact(program: Program, data: Dataset, recipe: dict[str, Any]) -> Artifact:
+    """A program as an artifact: lowered, compared with PyTorch, and described.
+
+    Args:
+        program: Any form.
+        data: What it was fitted on: labels, normalization, and real inputs to compare on.
+        recipe: What the manifest says of how it was made.
+
+    Raises:
+        ExportError: It cannot be exported, or answers otherwise than PyTorch.
+    """
+    split = data.validation if len(data.validation.inputs) else data.train
+    lowered = lower(program, split.inputs[:_CHECKED])
+    manifest = Manifest(
+        task=data.task,
+        form=program.form,
+        input=Input(tuple(data.input_shape), white=_white(data.train.inputs)),
+        outputs=data.outputs,
+        members=program.members,
+        labels=data.labels,
+        normalization=_described(data.normalization),
+        target_normalization=_described(data.target_normalization) if data.target_normalization else None,
+        recipe=recipe,
+    )
+    return Artifact(manifest, lowered.graph, lowered.weights)
+
+
+def described_again(found: Artifact, **changes: Any) -> Artifact:
+    """The same program with other words about it."""
+    return replace(found, manifest=replace(found.manifest, **changes))
+
+
+def _found(path: Path, digest: str) -> Artifact | None:
+    """The artifact in a file, if it is the one that is meant."""
+    if not path.exists():
+        return None
+    try:
+        found = read(path)
+    except ArtifactError:
+        return None
+    return found if found.manifest.recipe.get("program") == digest else None
+
+
+def _described(normalization: Normalization) -> described.Normalization:
+    return described.Normalization(normalization.mean, normalization.std)
+
+
+def _white(inputs: np.ndarray) -> float:
+    """The raw value of a white pixel: the smallest of the usual ones that no input exceeds."""
+    highest = float(inputs.max())
+    return next((white for white in _WHITES if highest <= white), highest)

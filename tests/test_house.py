@@ -1,0 +1,128 @@
+"""What holds for every file: sizes, names, the public list, and what the two environments may have."""
+
+import ast
+import io
+import re
+import subprocess
+import tokenize
+from pathlib import Path
+
+import pytest
+
+import bitsback
+
+ROOT = Path(__file__).resolve().parents[1]
+PYTHON = sorted(path for folder in ("src", "tests", "bench", "examples") for path in (ROOT / folder).rglob("*.py"))
+DEVICE = ROOT / ".venv-device" / "bin"
+
+FILE_LINES, FUNCTION_LINES = 300, 35
+FORBIDDEN = {"base", "common", "core", "handler", "handlers", "helper", "helpers", "manager", "misc", "util", "utils"}
+MACHINE = re.compile(rf"(?<![\w.])/({'|'.join(('work', 'root', 'home', 'Users', 'opt', 'mnt', 'srv'))})/\w")
+INDEXES = re.compile(rf"\b({'|'.join(('pypi', 'pythonhosted', 'download[.]pytorch', 'npmjs', 'debian'))})[.]org")
+PUBLIC: set[str] = set()
+DEVICE_PACKAGES = ("artifact", "lower/run", "measure", "report", "runtime")
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def code_lines(source: str) -> set[int]:
+    """The numbers of the lines that hold code: no comment, no docstring, not blank."""
+    silent = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    found: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in silent:
+            found.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, Documented) and ast.get_docstring(node, clean=False) is not None:
+            found.difference_update(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    return found
+
+
+def long_functions(source: str) -> list[str]:
+    code = code_lines(source)
+    sizes = {
+        f"{node.name} (line {node.lineno})": len(code.intersection(range(node.lineno, (node.end_lineno or 0) + 1)))
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, Function)
+    }
+    return [f"{name}: {size}" for name, size in sizes.items() if size > FUNCTION_LINES]
+
+
+def texts() -> list[Path]:
+    """Every file of the repository that holds text."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    paths = [ROOT / line for line in listed.stdout.splitlines()]
+    return [path for path in paths if path.is_file() and b"\0" not in path.read_bytes()[:4096]]
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def run_on_device(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    assert DEVICE.is_dir(), "There is no .venv-device, the environment of the plain install; `make setup` makes it."
+    return subprocess.run([str(word) for word in words], capture_output=True, text=True, cwd=DEVICE)
+
+
+def test_code_lines_leave_out_docstrings_comments_and_blanks() -> None:
+    source = '"""Doc."""\n\n# comment\ndef f():\n    """Doc\n    more."""\n    return """a\nb"""\n'
+    assert code_lines(source) == {4, 7, 8}
+
+
+def test_a_function_past_the_limit_is_found() -> None:
+    body = "    a = 1\n"
+    assert not long_functions("def f():\n" + body * (FUNCTION_LINES - 1))
+    assert long_functions("def f():\n" + body * FUNCTION_LINES) == [f"f (line 1): {FUNCTION_LINES + 1}"]
+
+
+def test_no_file_is_too_long() -> None:
+    sizes = {named(path): len(path.read_text(encoding="utf-8").splitlines()) for path in PYTHON}
+    assert not {name: size for name, size in sizes.items() if size > FILE_LINES}
+
+
+def test_no_function_is_too_long() -> None:
+    found = {named(path): long_functions(path.read_text(encoding="utf-8")) for path in PYTHON}
+    assert not {name: functions for name, functions in found.items() if functions}
+
+
+def test_names_say_what_a_file_holds() -> None:
+    parts = {named(path): set(re.split(r"[/_.]", named(path))) for path in PYTHON}
+    assert not [name for name, words in parts.items() if words & FORBIDDEN]
+
+
+@pytest.mark.parametrize("pattern", [MACHINE, INDEXES], ids=["a machine's paths", "an index's host"])
+def test_no_file_names(pattern: re.Pattern[str]) -> None:
+    assert not [named(path) for path in texts() if pattern.search(path.read_text(encoding="utf-8"))]
+
+
+def test_the_public_list_is_this() -> None:
+    assert set(bitsback.__all__) == PUBLIC
+    assert all(getattr(bitsback, name).__doc__ for name in PUBLIC - {"__version__"})
+
+
+def test_the_version_is_stated_once() -> None:
+    assert f'version = "{bitsback.__version__}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert f"## {bitsback.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_plain_install_is_whole_and_has_no_torch() -> None:
+    source = ROOT / "src" / "bitsback"
+    paths = [path for name in DEVICE_PACKAGES for path in (source / name).rglob("*.py")]
+    names = [".".join(path.relative_to(source.parent).with_suffix("").parts) for path in paths]
+    assert len(names) > len(DEVICE_PACKAGES)
+    script = f"import importlib.util, {', '.join(names)}; assert importlib.util.find_spec('torch') is None, 'has torch'"
+    done = run_on_device(DEVICE / "python", "-W", "error", "-c", script)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_command_line_starts_in_the_plain_install() -> None:
+    done = run_on_device(DEVICE / "bitsback", "--help")
+    assert done.returncode == 0, done.stderr
+    assert "predict" in done.stdout
