@@ -1,7 +1,7 @@
 # make demo     the whole path on the embedded data set
 # make test     every check
 # make format   what a formatter can mend
-# make bench    the quick benchmarks, and the tables made from their rows
+# make bench    the short benchmarks, and the tables made from their rows
 # make setup    both environments, which the other targets make by themselves
 #
 # Needed: python3 (3.11 or newer) with venv, make, g++, and a package index that pip reaches.
@@ -82,7 +82,7 @@ format: setup
 	@$(HOST)/ruff check --fix .
 
 bench: setup
-	@$(HOST)/python -m bench.training_cost --quick
+	@$(HOST)/python -m bench.training_cost
 	@$(HOST)/python -m bench.cold_start
 	@$(HOST)/python -m bench.tables --write
 

@@ -11,11 +11,11 @@ thread it is what an idle machine's clock would show, whoever else shares this o
 
 import argparse
 import json
-import math
 import shlex
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,17 +30,18 @@ from bitsback.posterior.fit import Examples, FitSettings, training_steps
 from bitsback.posterior.likelihood import Likelihood
 from bitsback.posterior.mean_field import MeanField
 from bitsback.posterior.optimization import Optimization
-from bitsback.posterior.prior import ScaleMixture
+from examples.weight_pruning.methods import BATCH, METHODS
 
-_BATCH, _DATA = 100, 6000
-_PRIOR = ScaleMixture(0.5, math.exp(-1), math.exp(-6))
+_BATCH, _DATA = BATCH, 6000
+_STUDY = METHODS["bayes_by_backprop"]
+assert isinstance(_STUDY.inference, MeanField)
 _OPTIMIZERS = {
-    "adam": Optimization("adam", 1e-3),  # the study's own
+    "adam": _STUDY.optimization,
     "sgd": Optimization("sgd", 1e-3, momentum=0.9),
 }
 _METHODS = {
-    "weight_sampling": MeanField(_PRIOR, initial_std=math.exp(-7)),  # the study's own
-    "local_reparametrization": MeanField(_PRIOR, estimator="local_reparametrization", initial_std=math.exp(-7)),
+    "weight_sampling": _STUDY.inference,
+    "local_reparametrization": replace(_STUDY.inference, estimator="local_reparametrization"),
 }
 Step = Callable[[], object]
 

@@ -11,6 +11,7 @@ METHODS = {
     "bayes_by_backprop": "Bayes by Backprop",
     "sgd": "SGD",
     "sgd_cosine": "SGD, momentum, cosine",
+    "sgd_cosine_short": "SGD, momentum, cosine, early",
     "dropout_0.5": "dropout 0.5",
     "dropout_0.75": "dropout 0.75",
     "dropout_0.9": "dropout 0.9",

@@ -66,7 +66,8 @@ def _run_all(asked: argparse.Namespace, journal: Journal) -> None:
     command = shlex.join(["python", "-m", "examples.weight_pruning", *sys.argv[1:]])
     done = {(row.of.get("dataset"), row.of.get("method"), row.seed, row.of.get("epochs")) for row in journal.read()}
     for dataset, method, seed in _chosen(asked):
-        if (dataset, method, seed, asked.epochs) in done:
+        epochs = min(asked.epochs, METHODS[method].epochs or asked.epochs)
+        if (dataset, method, seed, epochs) in done:
             continue
         # The study compares at the published size: all 60,000 training examples, nothing to choose.
         settings = DataSettings(validation=0, calibration=0, out_of_distribution=DATASETS[dataset])
@@ -74,7 +75,7 @@ def _run_all(asked: argparse.Namespace, journal: Journal) -> None:
         with _bar() as bar:
             task = bar.add_task(f"{dataset} {method} seed {seed}", total=None)
             rows = run(
-                Job(dataset, method, seed, asked.epochs),
+                Job(dataset, method, seed, epochs),
                 data,
                 asked.work,
                 lambda p, bar=bar, task=task: bar.update(task, completed=p.step, total=p.steps),

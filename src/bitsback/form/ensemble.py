@@ -15,12 +15,15 @@ def ensemble(network: Network, posterior: Posterior, units: Units, members: int,
     """The program that averages `members` draws from the posterior.
 
     Raises:
-        RecipeError: fewer than two members are asked for.
+        RecipeError: fewer than two members are asked for, or all would be the same for want of a random weight.
         ExportError: an operator of the network cannot be mapped over members, or the export fails.
     """
     if members < 2:
         raise RecipeError(f"an ensemble of {members} member(s) is asked for; it needs at least 2")
-    stacked = _Stacked(network, posterior.sample(members, generator), posterior.fixed)
+    drawn = posterior.sample(members, generator)
+    if not drawn:
+        raise RecipeError(f"an ensemble of {members} members is asked for, and no weight is random; use the point form")
+    stacked = _Stacked(network, drawn, posterior.fixed)
     stacked(torch.zeros(2, *network.input_shape))
     return build("ensemble", stacked, members, units, network.input_shape)
 

@@ -1,8 +1,8 @@
 """Running a traced graph over stacked values: one leading axis for the members.
 
 Operators are mapped with `torch.func.vmap`, but for those whose mapping would fix the batch size of an exported program:
-convolutions become grouped convolutions, and what treats every example alike (pools, norms, attention) takes members and
-batch as one long batch.
+convolutions become grouped convolutions, linear layers over several positions matrix products, and what treats every
+example alike (pools, norms, attention) takes members and batch as one long batch.
 """
 
 import operator
@@ -25,6 +25,7 @@ _CONVOLUTIONS = {
 }
 _EXAMPLE_BY_EXAMPLE = (
     *(_aten.max_pool1d.default, _aten.max_pool2d.default, _aten.avg_pool1d.default, _aten.avg_pool2d.default),
+    *(_aten.adaptive_avg_pool2d.default, _aten.upsample_nearest2d.vec, _aten.upsample_bilinear2d.vec),
     *(_aten.batch_norm.default, _aten.layer_norm.default, _aten.group_norm.default, _aten.instance_norm.default),
     _aten.scaled_dot_product_attention.default,
 )
@@ -51,31 +52,46 @@ class StackedInterpreter(Interpreter):
     def __init__(self, graph: GraphModule) -> None:
         super().__init__(graph)
         self.extra_traceback = False
+        self.batch: Any = None
 
     def run_node(self, n: Node) -> Any:
         """One node: as it is, mapped, or as a grouped convolution.
 
         Raises:
-            ExportError: the operator cannot be mapped.
+            ExportError: the operator cannot be mapped, or only for one batch size.
         """
         if n.op != "call_function":
-            return super().run_node(n)
+            value = super().run_node(n)
+            self.batch = value.shape[0] if n.op == "placeholder" and isinstance(value, Tensor) else self.batch
+            return value
         args, kwargs = self.fetch_args_kwargs_from_env(n)
-        leaves, spec = pytree.tree_flatten((args, kwargs))
-        if n.target is operator.getitem or not any(isinstance(leaf, Stack) for leaf in leaves):
+        if n.target is operator.getitem or not any(isinstance(leaf, Stack) for leaf in pytree.tree_leaves((args, kwargs))):
             return n.target(*args, **kwargs)  # pyright: ignore[reportCallIssue]
         try:
-            if n.target in _CONVOLUTIONS:
-                return _grouped_convolution(n.target, *args, **kwargs)
-            if n.target in _EXAMPLE_BY_EXAMPLE:
-                return _one_long_batch(n.target, leaves, spec)
-            return _mapped(n.target, leaves, spec)
+            result = _over_members(n.target, args, kwargs)
         except RuntimeError as error:
-            where = [line.strip() for line in (n.meta.get("stack_trace") or "").splitlines() if line.strip()]
-            raise ExportError(
-                f"the operator {n.target} cannot be mapped over ensemble members (at `{where[-1] if where else n.name}`); "
-                "the point form needs no mapping"
-            ) from error
+            raise _refusal(n, "cannot be mapped over ensemble members") from error
+        if isinstance(self.batch, torch.SymInt) and self.batch.node.maybe_as_int() is not None:
+            raise _refusal(n, "can be mapped over ensemble members for one batch size only")
+        return result
+
+
+def _refusal(node: Node, what: str) -> ExportError:
+    where = [line.strip() for line in (node.meta.get("stack_trace") or "").splitlines() if line.strip()]
+    return ExportError(
+        f"the operator {node.target} {what} (at `{where[-1] if where else node.name}`); the point form needs no mapping"
+    )
+
+
+def _over_members(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if target in _CONVOLUTIONS:
+        return _grouped_convolution(target, *args, **kwargs)
+    if target is _aten.expand.default:
+        return _expanded(*args)
+    if target is _aten.linear.default and _axes(args[0]) > 2:
+        return _matrix_product(*args)
+    leaves, spec = pytree.tree_flatten((args, kwargs))
+    return (_one_long_batch if target in _EXAMPLE_BY_EXAMPLE else _mapped)(target, leaves, spec)
 
 
 def _mapped(target: Any, leaves: list[Any], spec: Any) -> Any:
@@ -111,6 +127,25 @@ def _grouped_convolution(  # one member's channels form one group; a shared inpu
     bias = None if bias is None else _spread(bias, members).flatten()
     outputs = target(folded, weight.flatten(0, 1), bias, stride, padding, dilation, groups * members)
     return Stack(outputs.reshape(outputs.shape[0], members, -1, *outputs.shape[-axes:]).transpose(0, 1))
+
+
+def _matrix_product(inputs: Any, weight: Any, bias: Any = None) -> Stack:
+    members = next(value.tensor.shape[0] for value in (inputs, weight, bias) if isinstance(value, Stack))
+    inputs, weight = _spread(inputs, members), _spread(weight, members)
+    outputs = torch.matmul(inputs.flatten(1, -2), weight.mT)
+    if bias is not None:
+        outputs = outputs + _spread(bias, members).unsqueeze(1)
+    return Stack(outputs.reshape(*inputs.shape[:-1], weight.shape[1]))
+
+
+def _expanded(inputs: Stack, sizes: list[Any]) -> Stack:
+    members, *shape = inputs.tensor.shape
+    new_axes = [1] * (len(sizes) - len(shape))
+    return Stack(inputs.tensor.reshape(members, *new_axes, *shape).expand(members, *sizes))
+
+
+def _axes(value: Any) -> int:
+    return value.tensor.ndim - 1 if isinstance(value, Stack) else value.ndim
 
 
 def _spread(value: Any, members: int) -> Tensor:

@@ -84,7 +84,7 @@ def trace(
 
 
 def _export(module: nn.Module, input_shape: tuple[int, ...], train: bool) -> ExportedProgram:
-    was_training = module.training
+    modes = [(part, part.training) for part in module.modules()]
     module.train(train)
     try:
         return torch.export.export(module, (torch.zeros(3, *input_shape),), dynamic_shapes=({0: Dim.DYNAMIC},))
@@ -95,7 +95,8 @@ def _export(module: nn.Module, input_shape: tuple[int, ...], train: bool) -> Exp
             f"{', '.join(map(str, input_shape))}]: {reason[0]}"
         ) from error
     finally:
-        module.train(was_training)
+        for part, training in modes:
+            part.training = training
 
 
 def _names_without_ties(module: nn.Module) -> dict[str, str]:
@@ -136,8 +137,9 @@ def _deterministic(used_as: Mapping[Node, str], params: Params, patterns: Sequen
 
 def _outputs(graph: torch.fx.Graph, module: nn.Module) -> int:
     results = next(node for node in graph.nodes if node.op == "output").args[0]
+    batch = next(node for node in reversed(graph.nodes) if node.op == "placeholder").meta["val"].shape[0]
     shape = getattr(results[0].meta.get("val"), "shape", ()) if isinstance(results[0], Node) else ()
-    if len(results) != 1 or len(shape) != 2 or not isinstance(shape[1], int):
+    if len(results) != 1 or len(shape) != 2 or str(shape[0]) != str(batch) or not isinstance(shape[1], int):
         raise NetworkError(
             f"{type(module).__name__} returns {len(results)} value(s), the first of shape {list(shape)}; one tensor "
             "[batch, outputs] is expected"

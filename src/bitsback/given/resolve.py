@@ -70,7 +70,11 @@ def _own(name: str, found: Any, sizes: tuple[tuple[int, ...], int], options: dic
 def _call(
     name: str, factory: Callable[..., Any], sizes: tuple[tuple[int, ...], int], options: dict[str, Any]
 ) -> Callable[[], Any]:
-    """The one way of calling a factory that its signature allows."""
+    """The one way of calling a factory that its signature allows.
+
+    Raises:
+        NetworkError: It allows none.
+    """
     signature = inspect.signature(factory)
     if all(each in signature.parameters for each in _GIVEN):
         ways = [((), {**dict(zip(_GIVEN, sizes, strict=True)), **options})]

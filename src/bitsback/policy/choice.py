@@ -14,11 +14,11 @@ A layer with a choice of its own always gets exactly its own sparsity.
 """
 
 import fnmatch
-import json
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
+from bitsback import toml
 from bitsback.errors import PolicyError
 
 Saliency = Literal["snr", "magnitude"]
@@ -70,9 +70,7 @@ class Policy:
 
 def to_toml(policy: Policy) -> str:
     """The policy as TOML text; `from_toml` gives it back."""
-    tables = [("default", policy.default)]
-    tables += [(f"layers.{json.dumps(pattern)}", choice) for pattern, choice in policy.layers.items()]
-    return "\n".join(f"[{name}]\n{_lines(choice)}" for name, choice in tables)
+    return toml.dumps(asdict(policy))
 
 
 def from_toml(text: str) -> Policy:
@@ -93,10 +91,6 @@ def from_toml(text: str) -> Policy:
         raise PolicyError(f"layers is {layers!r}; it must be a table of choices by pattern")
     default = _choice("default", tables.get("default", {}), Choice())
     return Policy(default, {pattern: _choice(f"layers.{pattern}", table, default) for pattern, table in layers.items()})
-
-
-def _lines(choice: Choice) -> str:
-    return "".join(f"{f.name} = {json.dumps(getattr(choice, f.name))}\n" for f in fields(choice))
 
 
 def _choice(where: str, table: Any, rest: Choice) -> Choice:

@@ -77,23 +77,15 @@ def load(path: Path, fingerprint: str) -> TrainingState:
             raise RunError(
                 f"{path} comes from a run with other settings or data; give the same ones, or a new run folder"
             )
-        progress = json.loads(metadata["progress"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        rng = [tensors[f"rng/{name}"] for name in ("noise", "last_noise", "dropout")]
+        parts = [_part(tensors, prefix) for prefix in ("variable/", "buffer/", "optimizer/")]
+        return TrainingState(*parts, *rng, **json.loads(metadata["progress"]))
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise RunError(f"the checkpoint {path} cannot be read: {error}") from error
 
-    def part(prefix: str) -> dict[str, Tensor]:
-        return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
-    rng = part("rng/")
-    return TrainingState(
-        part("variable/"),
-        part("buffer/"),
-        part("optimizer/"),
-        rng["noise"],
-        rng["last_noise"],
-        rng["dropout"],
-        **progress,
-    )
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -126,7 +126,9 @@ def fit(
     if len(examples.inputs) == 0:
         raise DataError("the training split is empty; at least one example is needed")
     objective = inference.objective(network, likelihood, masks or {})
-    fingerprint = _fingerprint(network, inference, settings, examples)
+    said = [repr(inference), repr(likelihood), network.graph.code, list(network.bayesian), list(masks or {})]
+    tensors = [network.params, network.buffers, masks or {}, examples._asdict()]
+    fingerprint = "" if path is None else _fingerprint(settings, said, tensors)
     with _own_random_state(settings.seed):
         loop = _Loop(objective, network, examples, settings)
         loop.observe = observe or (lambda _: {})
@@ -247,12 +249,15 @@ class _Loop:
         return torch.randperm(len(self.examples.inputs), generator=generator)
 
     def _kl_scale(self, index: int) -> float:
-        """What multiplies the KL beside a minibatch's *mean* NLL: T · (this minibatch's share of the KL) / B."""
+        """What multiplies the KL beside a minibatch's *mean* NLL: T · (this minibatch's share of the KL) · M / N.
+
+        N / M is the batch size, or a little more where N is no multiple of it: on average over an epoch this is T / N.
+        """
         if self.settings.kl_weighting == "even":
             share = 1 / self.per_epoch
         else:
             share = 2.0 ** -(index + 1) / (1 - 2.0**-self.per_epoch)
-        return self.settings.temperature * share / self.batch
+        return self.settings.temperature * share / (len(self.examples.inputs) / self.per_epoch)
 
     def _loss_function(self) -> Callable[[Params, Params, Batch], Tensor]:
         asked = self.settings.compile
@@ -281,11 +286,12 @@ def _own_random_state(seed: int) -> Iterator[None]:
         yield
 
 
-def _fingerprint(network: Network, inference: Inference, settings: FitSettings, examples: Examples) -> str:
+def _fingerprint(settings: FitSettings, said: list[Any], tensors: list[Params]) -> str:
     """Changes with anything that would change the result; a checkpoint of another run is refused by it."""
     kept = {k: v for k, v in asdict(settings).items() if k != "checkpoint_seconds"}
-    said = json.dumps([kept, repr(inference), list(network.params), list(examples.inputs.shape)], sort_keys=True)
-    digest = hashlib.sha256(said.encode())
-    for tensor in (*network.params.values(), examples.targets):
-        digest.update(tensor.detach().contiguous().numpy().tobytes())
+    digest = hashlib.sha256(json.dumps([kept, said], sort_keys=True).encode())
+    for part in tensors:
+        for name, tensor in part.items():
+            digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+            digest.update(tensor.detach().contiguous().numpy())
     return digest.hexdigest()

@@ -8,6 +8,7 @@ draws at different positions share weights and are correlated; taking them as in
 """
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -41,7 +42,7 @@ def reparametrizable(network: Network) -> tuple[str, ...]:
     names: list[str] = []
     for node in _layers(network.graph.graph):
         tensors = [uses.name[arg] for arg in node.args[1:3] if isinstance(arg, Node) and arg in uses.name]
-        if tensors and all(uses.count[n] == 1 and n in network.bayesian for n in tensors):
+        if node.args[1] in uses.name and all(uses.count[n] == 1 and n in network.bayesian for n in tensors):
             names.extend(tensors)
     return tuple(name for name in network.bayesian if name in names)
 
@@ -97,7 +98,7 @@ class LocalReparametrization:
                 node, index = copies[old], len(self._symbolic)
                 self._symbolic.append(tuple(old.meta["val"].shape))
                 with graph.inserting_before(node):
-                    drawn = graph.call_function(lambda every, i: every[i], (draws, index))
+                    drawn = graph.call_function(operator.getitem, (draws, index))
                     layer = _drawn(old.target)
                     new = graph.call_function(layer, (drawn, *node.args), dict(node.kwargs))
                 node.replace_all_uses_with(new)
@@ -105,12 +106,12 @@ class LocalReparametrization:
         return GraphModule(self.network.graph, graph)
 
 
-def _drawn(operator: Any) -> Callable[..., Tensor]:
-    """The layer that draws what `operator` computes from a weight and a bias given by their moments."""
+def _drawn(target: Any) -> Callable[..., Tensor]:
+    """The layer that draws what `target` computes from a weight and a bias given by their moments."""
 
     def layer(noise: Tensor, inputs: Tensor, weight: Gaussian, bias: Gaussian | None = None, *rest: Any) -> Tensor:
-        mean = operator(inputs, weight.mean, None if bias is None else bias.mean, *rest)
-        var = operator(inputs.square(), weight.var, None if bias is None else bias.var, *rest)
+        mean = target(inputs, weight.mean, None if bias is None else bias.mean, *rest)
+        var = target(inputs.square(), weight.var, None if bias is None else bias.var, *rest)
         return mean + torch.sqrt(var + _TINY) * noise
 
     return layer

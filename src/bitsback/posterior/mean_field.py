@@ -145,7 +145,8 @@ class MeanFieldObjective:
             means[name] = torch.where(kept, mean, torch.zeros_like(mean))
             stds[name] = torch.where(kept, log_std.exp(), torch.zeros_like(mean))
         points = {n: variables[f"point/{n}"].detach().clone() for n in self.points}
-        return MeanFieldPosterior(means, stds, {**points, **self.constant, **buffers})
+        kept_buffers = {n: buffer.clone() for n, buffer in buffers.items()}
+        return MeanFieldPosterior(means, stds, {**points, **self.constant, **kept_buffers})
 
     @property
     def _sampled(self) -> bool:

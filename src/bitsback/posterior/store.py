@@ -87,7 +87,7 @@ def load(path: Path) -> Stored:
         return Stored(posterior, tensors["log_noise"], json.loads(metadata["temperature"]), history, masks)
     except FileNotFoundError as error:
         raise RunError(f"there is no posterior at {path}; `bitsback fit` makes one") from error
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise RunError(f"the posterior {path} cannot be read: {error}") from error
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from bitsback.posterior.fit import Progress
 from bitsback.recipe.sections import Recipe
-from bitsback.report import page
 from bitsback.run.compress import compress
 from bitsback.run.evaluate import evaluate
 from bitsback.run.fit import fit
@@ -14,6 +13,7 @@ from bitsback.run.folder import RunFolder
 from bitsback.run.materials import gather
 from bitsback.run.measure import files, measure, timing
 from bitsback.run.pack import Packed, pack
+from bitsback.run.page import write_report
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,5 @@ def chain(path: Path, recipe: Recipe, watcher: Watcher, *, command: str) -> tupl
     packed = pack(run, materials)
     run.record(measure(files(run), timing(run), tell=watcher.tell), recipe.seed)
     watcher.tell("writing the report")
-    report(run)
+    write_report(run)
     return run, packed
-
-
-def report(run: RunFolder) -> Path:
-    """Write the run's report from its journal.
-
-    Raises:
-        RunError: It cannot be written.
-    """
-    page.write(run.rows(), run.file("report"), title=run.path.resolve().name)
-    return run.file("report")

@@ -29,9 +29,7 @@ from bitsback.run.folder import RunFolder
 from bitsback.run.materials import Materials, fit_settings, inference
 
 
-def compress(
-    run: RunFolder, materials: Materials, *, watch: Callable[[Progress], None] | None = None
-) -> FittedNetwork:
+def compress(run: RunFolder, materials: Materials, *, watch: Callable[[Progress], None] | None = None) -> FittedNetwork:
     """Prune what `fit` left in the folder, as the recipe says, and leave the result there with its policy.
 
     Args:

@@ -80,18 +80,14 @@ def _quality(made: Made, materials: Materials) -> list[Measurement]:
     data, predictor = materials.data, made.predictor()
     outside = predictor.predict(data.out_of_distribution) if len(data.out_of_distribution) else None
     of = {**made.of, "split": "test"}
-    return quality.measurements(
-        predictor.predict(data.test.inputs), data.test.targets, outside, task=data.task, of=of
-    )
+    return quality.measurements(predictor.predict(data.test.inputs), data.test.targets, outside, task=data.task, of=of)
 
 
 def _size(made: Made) -> list[Measurement]:
     fitted = made.variant.fitted
-    parameters = sum(param.numel() for param in fitted.network.params.values())
-    gone = sum(int((mask == 0).sum()) for mask in fitted.masks.values())
     return [
-        Measurement("parameters", parameters, "", of=made.of),
-        Measurement("kept_parameters", parameters - gone, "", of=made.of),
+        Measurement("parameters", fitted.parameters, "", of=made.of),
+        Measurement("kept_parameters", fitted.parameters - fitted.gone, "", of=made.of),
         portrait.layers(made.variant.draws(), fitted.masks, made.of),
     ]
 

@@ -43,7 +43,7 @@ def fit(
         BitsbackError: Something that the recipe names is not there or does not fit.
     """
     folder.check_free(path)
-    _check_same(path, recipe)
+    check_same(path, recipe)
     materials, settings, method = gather(recipe), fit_settings(recipe), inference(recipe)
     run = folder.make(path, command)
     run.write("recipe", to_toml(recipe))
@@ -99,17 +99,26 @@ def from_stored(materials: Materials, stored: Stored) -> FittedNetwork:
     )
 
 
-def _check_same(path: Path, recipe: Recipe) -> None:
-    """Refuse to mix two runs in one folder."""
+def check_same(path: Path, recipe: Recipe) -> None:
+    """Refuse to mix two runs in one folder: what shaped its posterior must be the same (the data may have moved).
+
+    Raises:
+        RunError: The folder holds a run with another seed, temperature, data, network, inference or fit.
+    """
     if not (path / "run.json").exists() or not folder.open_run(path).has("recipe"):
         return
     before = recipe_of(folder.open_run(path))
+    before = replace(
+        before,
+        data=replace(before.data, folder=recipe.data.folder),
+        fit=replace(before.fit, checkpoint_seconds=recipe.fit.checkpoint_seconds),
+    )
     for name in _SHAPING:
         was, now = getattr(before, name), getattr(recipe, name)
-        if name == "fit":
-            was = replace(was, checkpoint_seconds=now.checkpoint_seconds)
         if was != now:
-            raise RunError(f"{path} holds a run with another {name} ({was}, now {now}); give another folder for this one")
+            raise RunError(
+                f"{path} holds a run with another {name}, {was} and not {now}; give another folder for this one"
+            )
 
 
 def _rows(materials: Materials, stored: Stored) -> list[Measurement]:

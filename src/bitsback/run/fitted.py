@@ -34,6 +34,21 @@ class FittedNetwork:
     history: list[dict[str, float]] = field(default_factory=list)
     masks: Params = field(default_factory=dict)
 
+    @property
+    def parameters(self) -> int:
+        """How many parameters the network has, pruned ones included."""
+        return sum(param.numel() for param in self.network.params.values())
+
+    @property
+    def deterministic(self) -> int:
+        """How many of them have no distribution."""
+        return sum(self.network.params[name].numel() for name in self.network.deterministic)
+
+    @property
+    def gone(self) -> int:
+        """How many of them are pruned."""
+        return sum(int((mask == 0).sum()) for mask in self.masks.values())
+
 
 @dataclass(frozen=True)
 class Traces:

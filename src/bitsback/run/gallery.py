@@ -52,16 +52,14 @@ def _some(
     for index in chosen.tolist():
         best = int(answers.mean[index].argmax())
         image = inputs[index].ndim == 3
-        found.append(
-            {
-                "kind": kind,
-                "pixels": np.rint(inputs[index].reshape(-1) * (255 / white)).astype(int).tolist() if image else [],
-                "shape": list(inputs[index].shape),
-                "label": names[index],
-                "answer": answers.labels[best],
-                "probability": float(answers.mean[index, best]),
-                "total": float(answers.total[index]),
-                "knowledge": float(answers.knowledge[index]),
-            }
-        )
+        found.append({
+            "kind": kind,
+            "pixels": np.rint(inputs[index].reshape(-1) * (255 / white)).astype(int).tolist() if image else [],
+            "shape": list(inputs[index].shape),
+            "label": names[index],
+            "answer": answers.labels[best],
+            "probability": float(answers.mean[index, best]),
+            "total": float(answers.total[index]),
+            "knowledge": float(answers.knowledge[index]),
+        })
     return found

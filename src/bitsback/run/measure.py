@@ -124,7 +124,11 @@ def _of(stage: str, artifact: Artifact) -> dict[str, Scalar]:
 
 
 def _check_fresh(run: RunFolder, model: Path) -> None:
-    """Refuse to time a file that is not made of what `compress` left last."""
+    """Refuse to time a file that is not made of what `compress` left last.
+
+    Raises:
+        RunError: It is not.
+    """
     manifest = read(model).manifest
     program, seed = manifest.recipe.get("program"), manifest.recipe.get("seed")
     if not run.has("compressed") or not isinstance(seed, int):

@@ -11,7 +11,7 @@ from bitsback.run.abstention import Decision
 from bitsback.run.evaluate import shipped, variants
 from bitsback.run.folder import RunFolder
 from bitsback.run.materials import Materials
-from bitsback.run.programs import Made, described_again, make
+from bitsback.run.programs import Made, described_again, made_before, make
 
 _SAID = ("what", "value", "unit", "of", "repeats", "spread", "device", "seed", "commit", "time")
 
@@ -93,8 +93,6 @@ def _bytes(made: Made, size: int) -> Measurement:
 def _others(run: RunFolder, materials: Materials, packed: tuple[Made, ...]) -> list[Made]:
     """The other programs that `evaluate` made."""
     done = {each.digest for each in packed}
-    found: list[Made] = []
-    for variant in variants(run, materials):
-        if (run.file("programs") / f"{variant.stage}-{variant.form}.bitsback").exists():
-            found.append(make(run, variant, materials.data))
+    there = [each for each in variants(run, materials) if made_before(run, each)]
+    found = [make(run, variant, materials.data) for variant in there]
     return [each for each in found if each.digest not in done]

@@ -104,7 +104,7 @@ def make(run: RunFolder, variant: Variant, data: Dataset) -> Made:
         RunError: The folder cannot be written.
     """
     digest = run.digest(variant.stage, variant.form, variant.members, variant.seed)
-    path = run.file("programs") / f"{variant.stage}-{variant.form}.bitsback"
+    path = _path(run, variant)
     found = _found(path, digest)
     if found is None:
         found = artifact(variant.program(), data, {"program": digest})
@@ -114,6 +114,11 @@ def make(run: RunFolder, variant: Variant, data: Dataset) -> Made:
             raise RunError(f"{path.parent} cannot be made: {error.strerror or error}") from error
         write(path, found)
     return Made(variant, digest, found, path)
+
+
+def made_before(run: RunFolder, variant: Variant) -> bool:
+    """Whether the run folder has a program of this stage and form."""
+    return _path(run, variant).exists()
 
 
 def artifact(program: Program, data: Dataset, recipe: dict[str, Any]) -> Artifact:
@@ -146,6 +151,10 @@ def artifact(program: Program, data: Dataset, recipe: dict[str, Any]) -> Artifac
 def described_again(found: Artifact, **changes: Any) -> Artifact:
     """The same program with other words about it."""
     return replace(found, manifest=replace(found.manifest, **changes))
+
+
+def _path(run: RunFolder, variant: Variant) -> Path:
+    return run.file("programs") / f"{variant.stage}-{variant.form}.bitsback"
 
 
 def _found(path: Path, digest: str) -> Artifact | None:

@@ -1,0 +1,74 @@
+"""What a packed file or a run folder holds, for `inspect`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bitsback.artifact.container import HEADER, read, read_header
+from bitsback.artifact.manifest import Manifest
+from bitsback.report.quantity import quantity, shown
+from bitsback.report.tables import summary
+from bitsback.run.folder import open_run
+
+_BYTES = "bytes"
+
+
+def of_file(path: Path) -> tuple[dict[str, Any], list[Any]]:
+    """A packed file's manifest and sizes, as plain data and as something to draw.
+
+    Raises:
+        ArtifactError: The file is missing, damaged, or of another version.
+    """
+    from rich.text import Text
+
+    manifest = read(path).manifest
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        sections = {each.name: each.size for each in read_header(file.read(HEADER), size, str(path))}
+    contents = {"file": str(path), "bytes": size, "sections": sections, **asdict(manifest)}
+    return contents, [Text(line) for line in _lines(path, size, sections, manifest)]
+
+
+def of_run(path: Path) -> tuple[dict[str, Any], list[Any]]:
+    """A run folder's parts and newest figures.
+
+    Raises:
+        RunError: There is none, or it is of another version.
+    """
+    from rich.text import Text
+
+    run = open_run(path)
+    rows = run.rows()
+    parts = {each.name: each.stat().st_size for each in sorted(path.iterdir()) if each.is_file()}
+    contents = {"run": str(path), "files": parts, "rows": len(rows)}
+    lines = [Text(f"{name:24}{shown(size, 'bytes'):>10}") for name, size in parts.items()]
+    return contents, [*lines, summary(rows)]
+
+
+def _lines(path: Path, size: int, sections: dict[str, int], manifest: Manifest) -> list[str]:
+    abstain = manifest.abstain
+    members = f" of {manifest.members} members" if manifest.members > 1 else ""
+    lines = [
+        f"{path}: {shown(size, 'bytes')}, written by bitsback {manifest.bitsback}",
+        f"  predicts   {manifest.task} by {manifest.form}{members}",
+        f"  input      float32 [batch, {', '.join(map(str, manifest.input.shape))}], white = {manifest.input.white:g}",
+        f"  answers    {', '.join(manifest.labels[:12]) or f'{manifest.outputs} targets'}",
+        f"  sections   {', '.join(f'{name} {shown(each, _BYTES)}' for name, each in sections.items())}",
+        f"  tensors    {_tensors(manifest)}",
+    ]
+    if abstain is None:
+        lines.append("  declines   never")
+    else:
+        lines.append(
+            f"  declines   where {abstain.score} > {abstain.threshold:.6g}: with confidence {abstain.confidence:g} at most "
+            f"{abstain.error_rate:.2%} of its answers are wrong"
+        )
+    for row in manifest.measurements:
+        named = quantity(str(row["what"]))
+        lines.append(f"  {named.name:26}{shown(row['value'], named.kind)} {named.unit}".rstrip())
+    return lines
+
+
+def _tensors(manifest: Manifest) -> str:
+    packed = sum(each.encoding == "bitmap" for each in manifest.tensors)
+    return f"{len(manifest.tensors)}, of which {packed} without their zeros"

@@ -1,0 +1,150 @@
+"""The commands of the device install, without PyTorch: predict, inspect, measure, report."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bitsback.cli.options import Json, Run
+from bitsback.cli.screen import draw, plain, show, table
+
+if TYPE_CHECKING:
+    from bitsback.runtime.predictor import Answer, Predictor
+
+DECLINED = "I don't know"
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The file that `bitsback pack` wrote.")],
+    inputs: Annotated[list[Path], typer.Argument(metavar="FILE...", help=".npy, .csv or images.")],
+    resize: Annotated[bool, typer.Option("--resize", help="Allow images of another size.")] = False,
+    threads: Annotated[int, typer.Option(help="How many threads a call may use.", min=1)] = 1,
+    as_json: Json = False,
+) -> None:
+    """Predict with a packed file: class, probability, the three uncertainties, and "I don't know".
+
+    Example: bitsback predict runs/mnist/model.bitsback digits.npy photo.png
+    """
+    from bitsback.runtime.inputs import read_inputs
+    from bitsback.runtime.predictor import load
+
+    predictor = load(model, threads)
+    found: list[tuple[str, int, Answer]] = []
+    for path in inputs:
+        samples = read_inputs(path, predictor.manifest.input, resize=resize)
+        found += [(str(path), index, answer) for index, answer in enumerate(predictor.predict(samples).answers())]
+    show(
+        [{"file": path, "index": index, **answer._asdict()} for path, index, answer in found],
+        as_json=as_json,
+        text=lambda: _answers(predictor, found),
+    )
+
+
+def inspect(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A packed file, or a run folder.")], as_json: Json = False
+) -> None:
+    """Show what a packed file or a run folder holds.
+
+    Example: bitsback inspect runs/mnist/model.bitsback
+    """
+    from bitsback.cli.contents import of_file, of_run
+
+    if path.is_dir():
+        contents, drawn = of_run(path)
+    else:
+        contents, drawn = of_file(path)
+    if as_json:
+        show(contents, as_json=True, text=str)
+    else:
+        draw(*drawn)
+
+
+def measure(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder, or a packed file.")],
+    *,
+    reference: Annotated[
+        Path | None, typer.Option(help="For a packed file: the packed file to compare it with.")
+    ] = None,
+    repeats: Annotated[int | None, typer.Option(help="Rounds that count.", min=1)] = None,
+    batch: Annotated[
+        list[int] | None, typer.Option(help="Samples in a call; may be given several times.", min=1)
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="How many threads a call may use.", min=1)] = None,
+    as_json: Json = False,
+) -> None:
+    """Time one call, beside the dense network in the same rounds.
+
+    Example: bitsback measure runs/mnist --repeats 500 --threads 1
+    """
+    from dataclasses import replace
+
+    from bitsback.run.folder import open_run
+    from bitsback.run.measure import Timed, Timing, files, timing
+    from bitsback.run.measure import measure as measure_stage
+
+    asked: dict[str, Any] = {"repeats": repeats, "threads": threads, "batches": tuple(batch) if batch else None}
+    changes = {key: value for key, value in asked.items() if value is not None}
+    if path.is_dir():
+        run = open_run(path, context.obj)
+        rows = measure_stage(files(run), replace(timing(run), **changes))
+        rows = run.record(rows, None)
+    else:
+        timed = [Timed(each, {"file": str(each)}) for each in (reference, path) if each is not None]
+        rows = measure_stage(timed, replace(Timing(), **changes))
+    show({"measurements": plain(rows)}, as_json=as_json, text=lambda: _latencies(rows))
+
+
+def report(folder: Run, as_json: Json = False) -> None:
+    """Write the run's figures as one self-contained HTML page.
+
+    Example: bitsback report runs/mnist
+    """
+    from bitsback.run.folder import open_run
+    from bitsback.run.page import write_report
+
+    path = write_report(open_run(folder))
+    show({"report": str(path)}, as_json=as_json, text=lambda: f"{path}: open it in a browser")
+
+
+def _answers(predictor: "Predictor", found: list[tuple[str, int, "Answer"]]) -> str:
+    several = {path for path, index, _ in found if index}
+    names = [f"{path}[{index}]" if path in several else path for path, index, _ in found]
+    doubt = [[f"{each:.4g}" for each in (answer.total, answer.data, answer.knowledge)] for _, _, answer in found]
+    said = [_said(predictor, answer) for _, _, answer in found]
+    head = ("class", "probability") if predictor.manifest.task == "classification" else ("mean",)
+    rows = [[name, *words, *numbers] for name, words, numbers in zip(names, said, doubt, strict=True)]
+    return table(["input", *head, "total", "data", "knowledge"], rows)
+
+
+def _said(predictor: "Predictor", answer: "Answer") -> list[str]:
+    if predictor.manifest.task == "regression":
+        mean = " ".join(f"{each:.5g}" for each in answer.mean)
+        return [DECLINED if answer.abstain else mean]
+    guess = f"{answer.probability:.1%}"
+    return [DECLINED, f"{answer.label}? {guess}"] if answer.abstain else [str(answer.label), guess]
+
+
+def _latencies(rows: list[Any]) -> str:
+    ratios = {(_what(row), row.of["batch"]): row.value for row in rows if row.what == "latency_ratio"}
+    body = []
+    for row in rows:
+        if row.what == "latency" and row.spread is not None:
+            ratio = ratios.get((_what(row), row.of["batch"]))
+            low, high = (f"{1e6 * each:.1f}" for each in row.spread)
+            beside = "reference" if ratio is None else f"{ratio:.2f}x"
+            body.append([_what(row), str(row.of["batch"]), f"{1e6 * row.value:.1f} us", f"{low} to {high}", beside])
+    return table(["program", "batch", "median", "quartiles", "beside the reference"], body) + f"\n{rows[0].device}"
+
+
+def _what(row: Any) -> str:
+    return str(row.of.get("file") or f"{row.of['stage']} {row.of['form']}")
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "predict": predict,
+    "inspect": inspect,
+    "measure": measure,
+    "report": report,
+}

@@ -1,0 +1,174 @@
+"""The commands that need PyTorch: a whole run, its stages after the fit, and the demo."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bitsback.cli.fitting import compress, fit
+from bitsback.cli.options import (
+    DataFolder,
+    Json,
+    Run,
+    Seed,
+    Settings,
+    absolute,
+    content_of,
+    need_torch,
+    opened,
+    recipe_from,
+)
+from bitsback.cli.screen import draw, plain, show, watching
+
+if TYPE_CHECKING:
+    from bitsback.recipe.sections import Recipe
+    from bitsback.run.folder import RunFolder
+    from bitsback.run.pack import Packed
+
+Output = Annotated[Path | None, typer.Option("--run", "-o", metavar="RUN", help="The run folder; else runs/NAME.")]
+
+
+def run(
+    context: typer.Context,
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="The whole run as data.")],
+    *,
+    folder: Output = None,
+    data: DataFolder = None,
+    seed: Seed = None,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Do a whole run: fit, compress, evaluate, pack, measure, report.
+
+    Example: bitsback run mnist.toml --data data -o runs/mnist --set fit.epochs=5
+    """
+    need_torch()
+    changes = {"data.folder": absolute(data), "seed": seed}
+    asked = recipe_from(content_of(recipe), changes, settings)
+    _chain(context, folder or Path("runs") / recipe.stem, asked, as_json)
+
+
+def evaluate(
+    context: typer.Context, folder: Run, data: DataFolder = None, settings: Settings = None, as_json: Json = False
+) -> None:
+    """Measure the quality of every form before and after compression, as ONNX Runtime runs it, and how robust it is.
+
+    Example: bitsback evaluate runs/mnist --set evaluate.levels=[0.1,0.3]
+    """
+    need_torch()
+    made, materials = opened(context, folder, {"data.folder": absolute(data)}, settings)
+    from bitsback.run.evaluate import evaluate as evaluate_stage
+
+    with watching(as_json) as watcher:
+        rows = evaluate_stage(made, materials, tell=watcher.tell)
+    if as_json:
+        show({"run": str(folder), "measurements": plain(rows)}, as_json=True, text=str)
+        return
+    from bitsback.report.tables import summary
+
+    draw(summary(made.rows()), f"next: bitsback pack {folder}")
+
+
+def pack(
+    context: typer.Context,
+    folder: Run,
+    *,
+    form: Annotated[str | None, typer.Option(help="point or ensemble.")] = None,
+    members: Annotated[int | None, typer.Option(help="Of an ensemble.")] = None,
+    error_rate: Annotated[
+        float | None, typer.Option(help="The share of wrong answers to promise, such as 0.01.")
+    ] = None,
+    confidence: Annotated[float | None, typer.Option(help="How sure the promise is to be kept, such as 0.95.")] = None,
+    data: DataFolder = None,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Write the program that ships, with its abstain threshold and its figures, into one file.
+
+    Example: bitsback pack runs/mnist --members 20 --error-rate 0.01 --confidence 0.95
+    """
+    need_torch()
+    changes = {
+        "form.name": form,
+        "form.members": members,
+        "abstain.error_rate": error_rate,
+        "abstain.confidence": confidence,
+        "data.folder": absolute(data),
+    }
+    made, materials = opened(context, folder, changes, settings)
+    from bitsback.run.pack import pack as pack_stage
+
+    with watching(as_json) as watcher:
+        watcher.tell("packing")
+        packed = pack_stage(made, materials)
+    show(_packed(made, packed), as_json=as_json, text=lambda: _packed_text(made, packed))
+
+
+def demo(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Option("--run", "-o", metavar="RUN", help="The run folder.")] = Path("runs/demo"),
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Show the main job on scikit-learn's digits: from a network to a small file that says "I don't know".
+
+    Example: bitsback demo -o runs/demo
+    """
+    need_torch()
+    from bitsback.run.chain import chain
+    from bitsback.run.demo import recipe, story
+
+    with watching(as_json) as watcher:
+        made, _ = chain(folder, recipe(seed or 0), watcher, command=context.obj)
+    told = story(made)
+    if as_json:
+        show(told.figures, as_json=True, text=str)
+        return
+    from bitsback.cli.demo import pictures
+
+    draw(*pictures(told))
+
+
+def _chain(context: typer.Context, folder: Path, recipe: "Recipe", as_json: bool) -> None:
+    from bitsback.run.chain import chain
+
+    with watching(as_json) as watcher:
+        made, packed = chain(folder, recipe, watcher, command=context.obj)
+    if as_json:
+        show(_packed(made, packed) | {"measurements": plain(made.rows())}, as_json=True, text=str)
+        return
+    from bitsback.report.tables import summary
+
+    draw(summary(made.rows()), _packed_text(made, packed), f"report: {made.file('report')}")
+
+
+def _packed(made: "RunFolder", packed: "Packed") -> dict[str, Any]:
+    found = packed.decision.abstention
+    abstain = None if found is None else {"score": found.score, "threshold": found.threshold}
+    return {"run": str(made.path), "model": str(made.file("model")), "bytes": packed.bytes, "abstain": abstain}
+
+
+def _packed_text(made: "RunFolder", packed: "Packed") -> str:
+    found = packed.decision.abstention
+    if found is None:
+        promise = f"it answers everything: {packed.decision.reason}"
+    else:
+        promise = (
+            f"it declines where {found.score} > {found.threshold:.4g}, so that with confidence {found.confidence:g} at most "
+            f"{found.error_rate:.1%} of its answers are wrong"
+        )
+    measured = (
+        "" if packed.measured > 1 else f"\nits manifest has no figures: bitsback evaluate {made.path}, then pack again"
+    )
+    return f"{made.file('model')}: {packed.bytes:,} bytes; {promise}{measured}"
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": demo,
+    "run": run,
+    "fit": fit,
+    "compress": compress,
+    "evaluate": evaluate,
+    "pack": pack,
+}

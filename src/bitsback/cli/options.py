@@ -1,0 +1,115 @@
+"""Options that several commands share, and the recipe that they make."""
+
+import importlib.util
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bitsback.errors import MissingExtraError, RecipeError
+
+if TYPE_CHECKING:
+    from bitsback.recipe.sections import Recipe
+    from bitsback.run.folder import RunFolder
+    from bitsback.run.materials import Materials
+
+_TORCH = ("torch", "onnx", "onnxscript", "pydantic", "safetensors")
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Seed = Annotated[int | None, typer.Option(help="Decides every draw: same seed, same result.", min=0)]
+DataFolder = Annotated[
+    Path | None, typer.Option("--data", help="A folder that is one data set, or that holds named ones (mnist/).")
+]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the recipe, such as fit.batch=50.")
+]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.")]
+
+
+def need_torch() -> None:
+    """Refuse what the device install cannot do.
+
+    Raises:
+        MissingExtraError: PyTorch, or what comes with it, is not installed.
+    """
+    if any(importlib.util.find_spec(name) is None for name in _TORCH):
+        raise MissingExtraError('this command needs PyTorch; install it with pip install "bitsback[torch]"')
+
+
+def recipe_from(content: Mapping[str, Any], changes: Mapping[str, Any], settings: Sequence[str] | None) -> "Recipe":
+    """A recipe with some keys changed.
+
+    Args:
+        content: The recipe as tables.
+        changes: Values by dotted key; None leaves a key as it is.
+        settings: `key=value` in TOML, as the user typed them.
+
+    Raises:
+        RecipeError: A key or a value is wrong.
+    """
+    from bitsback.recipe.text import parse
+
+    merged = dict(content)
+    for key, value in changes.items():
+        if value is not None:
+            merged = _with(merged, key.split("."), value)
+    for setting in settings or ():
+        key, value = _setting(setting)
+        merged = _with(merged, key.split("."), value)
+    return parse(merged)
+
+
+def content_of(path: Path) -> dict[str, Any]:
+    """A recipe file as tables, names of files in it made to lead there from here.
+
+    Raises:
+        RecipeError: It is not there or not TOML.
+    """
+    from bitsback.recipe.text import read, to_toml
+
+    return tomllib.loads(to_toml(read(path)))
+
+
+def opened(
+    context: typer.Context, folder: Path, changes: Mapping[str, Any], settings: Sequence[str] | None
+) -> tuple["RunFolder", "Materials"]:
+    """A run with its recipe changed in parts that do not touch the fitted posterior.
+
+    Raises:
+        RunError: There is no run of this version in the folder, or a change would make it another run.
+        RecipeError: A key or a value is wrong.
+    """
+    from bitsback.recipe.text import to_toml
+    from bitsback.run.fit import check_same, recipe_of
+    from bitsback.run.folder import open_run
+    from bitsback.run.materials import gather
+
+    made = open_run(folder, context.obj)
+    recipe = recipe_from(tomllib.loads(to_toml(recipe_of(made))), changes, settings)
+    check_same(folder, recipe)
+    return made, gather(recipe)
+
+
+def absolute(path: Path | None) -> str | None:
+    """A path that still leads there when a later command runs elsewhere."""
+    return None if path is None else str(path.resolve())
+
+
+def _with(table: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
+    first, *rest = path
+    inner = table.get(first)
+    if rest:
+        value = _with(inner if isinstance(inner, Mapping) else {}, rest, value)
+    return {**table, first: value}
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    key, found, value = text.partition("=")
+    if not found or not key.strip():
+        raise RecipeError(f"--set {text!r} is not of the form key=value, such as fit.batch=50")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
