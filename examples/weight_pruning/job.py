@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bitsback.compress.masks import sweep
 from bitsback.form.outputs import Outputs, classify
@@ -92,7 +92,7 @@ def run(job: Job, data: Dataset, checkpoints: Path, watch: Callable[[Progress], 
     """
     sets, method = Sets.of(data), METHODS[job.method]
     torch.manual_seed(job.seed)
-    module = mlp(data.input_shape, data.outputs, hidden=HIDDEN, dropout=method.dropout)
+    module = _initialized(mlp(data.input_shape, data.outputs, hidden=HIDDEN, dropout=method.dropout))
     network = trace(module, data.input_shape)
     fitted = fit(
         trace(module, data.input_shape, train=True),
@@ -115,6 +115,18 @@ def run(job: Job, data: Dataset, checkpoints: Path, watch: Callable[[Progress], 
         own = sweep(fitted.posterior, Policy(Choice(saliency=method.saliencies[0])), SPARSITIES)
         rows += timing.rows(network, units, own, data.test.inputs[:64], job.of)
     return rows
+
+
+def _initialized(module: nn.Module) -> nn.Module:
+    """He's initialization (He et al. 2015, eq. 10) for every method alike.
+
+    PyTorch's own starts weights so close to zero that the prior's spike keeps most of them there from the first epoch on.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+    return module
 
 
 def _history(job: Job, fitted: Fitted) -> Iterator[Measurement]:

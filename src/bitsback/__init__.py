@@ -1,3 +1,94 @@
-"""bitsback: a PyTorch network in, a small program that knows when it does not know out."""
+"""bitsback: a PyTorch network in, a small program that knows when it does not know out.
+
+```
+network + data ─► posterior ─► policy ─► compress ─► form ─► artifact ─► runtime ─► prediction
+                                  ▲                    │
+                                  └─────── measure ◄───┘            report reads the journal
+
+network, dataset   fit          prune            point,    pack      load      predict, evaluate
+                                                 ensemble
+```
+
+Names are loaded on first use (Scientific Python SPEC 1): importing the package imports neither PyTorch nor ONNX Runtime,
+and `load` needs no PyTorch at all.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bitsback.api import dataset, ensemble, evaluate, fit, network, pack, point, prune
+    from bitsback.given.network import trace
+    from bitsback.measure.abstain import Promise
+    from bitsback.policy.choice import Choice, Policy
+    from bitsback.posterior.fit import FitSettings
+    from bitsback.posterior.mean_field import MeanField
+    from bitsback.posterior.optimization import Optimization
+    from bitsback.posterior.point import Point
+    from bitsback.posterior.prior import Normal, ScaleMixture
+    from bitsback.runtime.predictor import load
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Choice",
+    "FitSettings",
+    "MeanField",
+    "Normal",
+    "Optimization",
+    "Point",
+    "Policy",
+    "Promise",
+    "ScaleMixture",
+    "__version__",
+    "dataset",
+    "ensemble",
+    "evaluate",
+    "fit",
+    "load",
+    "network",
+    "pack",
+    "point",
+    "prune",
+    "trace",
+]
+
+_HOMES = {
+    "Choice": "policy.choice",
+    "FitSettings": "posterior.fit",
+    "MeanField": "posterior.mean_field",
+    "Normal": "posterior.prior",
+    "Optimization": "posterior.optimization",
+    "Point": "posterior.point",
+    "Policy": "policy.choice",
+    "Promise": "measure.abstain",
+    "ScaleMixture": "posterior.prior",
+    **dict.fromkeys(("dataset", "ensemble", "evaluate", "fit", "network", "pack", "point", "prune"), "api"),
+    "load": "runtime.predictor",
+    "trace": "given.network",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, loaded from its home.
+
+    Raises:
+        AttributeError: There is no such name.
+        MissingExtraError: It needs PyTorch, which is not installed.
+    """
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == __name__:
+            raise
+        from bitsback.errors import MissingExtraError
+
+        raise MissingExtraError(
+            f'bitsback.{name} needs {error.name}, which is not installed: pip install "bitsback[torch]"'
+        ) from error
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

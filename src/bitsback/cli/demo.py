@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bitsback.cli.device import DECLINED
+from bitsback.cli.answers import DECLINED
 from bitsback.report.quantity import ratio, shown, times
 from bitsback.report.tables import summary
 

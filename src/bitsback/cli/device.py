@@ -2,17 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from bitsback.cli.options import Json, Run
 from bitsback.cli.screen import draw, plain, show, table
-
-if TYPE_CHECKING:
-    from bitsback.runtime.predictor import Answer, Predictor
-
-DECLINED = "I don't know"
 
 
 def predict(
@@ -26,19 +21,9 @@ def predict(
 
     Example: bitsback predict runs/mnist/model.bitsback digits.npy photo.png
     """
-    from bitsback.runtime.inputs import read_inputs
-    from bitsback.runtime.predictor import load
+    from bitsback.cli.answers import answer
 
-    predictor = load(model, threads)
-    found: list[tuple[str, int, Answer]] = []
-    for path in inputs:
-        samples = read_inputs(path, predictor.manifest.input, resize=resize)
-        found += [(str(path), index, answer) for index, answer in enumerate(predictor.predict(samples).answers())]
-    show(
-        [{"file": path, "index": index, **answer._asdict()} for path, index, answer in found],
-        as_json=as_json,
-        text=lambda: _answers(predictor, found),
-    )
+    answer(model, inputs, resize=resize, threads=threads, as_json=as_json)
 
 
 def inspect(
@@ -106,24 +91,6 @@ def report(folder: Run, as_json: Json = False) -> None:
 
     path = write_report(open_run(folder))
     show({"report": str(path)}, as_json=as_json, text=lambda: f"{path}: open it in a browser")
-
-
-def _answers(predictor: "Predictor", found: list[tuple[str, int, "Answer"]]) -> str:
-    several = {path for path, index, _ in found if index}
-    names = [f"{path}[{index}]" if path in several else path for path, index, _ in found]
-    doubt = [[f"{each:.4g}" for each in (answer.total, answer.data, answer.knowledge)] for _, _, answer in found]
-    said = [_said(predictor, answer) for _, _, answer in found]
-    head = ("class", "probability") if predictor.manifest.task == "classification" else ("mean",)
-    rows = [[name, *words, *numbers] for name, words, numbers in zip(names, said, doubt, strict=True)]
-    return table(["input", *head, "total", "data", "knowledge"], rows)
-
-
-def _said(predictor: "Predictor", answer: "Answer") -> list[str]:
-    if predictor.manifest.task == "regression":
-        mean = " ".join(f"{each:.5g}" for each in answer.mean)
-        return [DECLINED if answer.abstain else mean]
-    guess = f"{answer.probability:.1%}"
-    return [DECLINED, f"{answer.label}? {guess}"] if answer.abstain else [str(answer.label), guess]
 
 
 def _latencies(rows: list[Any]) -> str:

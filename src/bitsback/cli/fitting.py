@@ -50,8 +50,7 @@ def fit(
     changes |= {"fit.epochs": epochs, "seed": seed}
     asked = recipe_from(_start(folder, recipe), changes, settings)
     with watching(as_json) as watcher:
-        watcher.tell(f"fitting {asked.network.name} in {folder}")
-        _, fitted = fit_stage(folder, asked, command=context.obj, watch=watcher.watch)
+        _, fitted = fit_stage(folder, asked, watcher, command=context.obj)
     show(_figures(folder, fitted), as_json=as_json, text=lambda: _fitted_text(folder, asked, fitted))
 
 

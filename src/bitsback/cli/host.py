@@ -99,9 +99,7 @@ def pack(
     made, materials = opened(context, folder, changes, settings)
     from bitsback.run.pack import pack as pack_stage
 
-    with watching(as_json) as watcher:
-        watcher.tell("packing")
-        packed = pack_stage(made, materials)
+    packed = pack_stage(made, materials)
     show(_packed(made, packed), as_json=as_json, text=lambda: _packed_text(made, packed))
 
 

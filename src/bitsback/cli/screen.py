@@ -6,45 +6,62 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from bitsback.measure.journal import Measurement
+from bitsback.run.watcher import Watcher
 
 if TYPE_CHECKING:
+    from bitsback.measure.journal import Measurement
     from bitsback.posterior.fit import Progress
-    from bitsback.run.chain import Watcher
 
 
 @contextmanager
-def watching(quiet: bool) -> Iterator["Watcher"]:
-    """Shows what is being done and a bar for each training, on stderr; nothing where `quiet`.
+def watching(quiet: bool) -> Iterator[Watcher]:
+    """Shows on stderr what is being done and how trainings go: a bar in a terminal, else a line for every tenth.
+
+    Args:
+        quiet: Show nothing.
 
     Yields:
         Who is to be told.
     """
-    from bitsback.run.chain import Watcher
-
     if quiet:
-        yield Watcher(lambda _: None)
+        yield Watcher()
+        return
+    if not sys.stderr.isatty():
+        yield Watcher(lambda words: print(words, file=sys.stderr), _lines)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
+    bars = Bars(*columns, console=console, transient=True)
+    try:
         yield Watcher(lambda words: console.print(words, style="dim", markup=False, highlight=False), _bar(bars))
+    finally:
+        bars.stop()
+
+
+def _lines(progress: "Progress") -> None:
+    tenth = max(progress.steps // 10, 1)
+    if progress.step // tenth > (progress.step - 10) // tenth:
+        print(f"step {progress.step} of {progress.steps}, {_said(progress)}", file=sys.stderr)
 
 
 def _bar(bars: Any) -> Callable[["Progress"], None]:
-    task = bars.add_task("training", total=None, visible=False)
+    task = bars.add_task("training", total=None)
 
     def watch(progress: "Progress") -> None:
-        said = f"epoch {progress.epoch + 1}, nll {progress.nll:.3f}"
-        done = progress.step < progress.steps
-        bars.update(task, completed=progress.step, total=progress.steps, description=said, visible=done)
+        bars.start()
+        bars.update(task, completed=progress.step, total=progress.steps, description=_said(progress))
+        if progress.step == progress.steps:
+            bars.stop()
 
     return watch
+
+
+def _said(progress: "Progress") -> str:
+    return f"epoch {progress.epoch + 1}, nll {progress.nll:.3f}"
 
 
 def show(result: object, *, as_json: bool, text: Callable[[], str]) -> None:
@@ -55,7 +72,7 @@ def show(result: object, *, as_json: bool, text: Callable[[], str]) -> None:
         as_json: Whether it was asked for.
         text: What is printed otherwise.
     """
-    typer.echo(json.dumps(result, ensure_ascii=False, allow_nan=False) if as_json else text())
+    print(json.dumps(result, ensure_ascii=False, allow_nan=False) if as_json else text())
 
 
 def draw(*renderables: Any) -> None:
@@ -67,7 +84,7 @@ def draw(*renderables: Any) -> None:
         console.print(each)
 
 
-def plain(rows: Sequence[Measurement]) -> list[dict[str, Any]]:
+def plain(rows: "Sequence[Measurement]") -> list[dict[str, Any]]:
     """Rows of the journal as `--json` prints them: the figures, without series and provenance."""
     return [
         {"what": row.what, "value": row.value, "unit": row.unit, "of": dict(row.of), "spread": row.spread}

@@ -55,30 +55,32 @@ class StackedInterpreter(Interpreter):
         self.batch: Any = None
 
     def run_node(self, n: Node) -> Any:
-        """One node: as it is, mapped, or as a grouped convolution.
+        """One node: as it is, or over members by its rule.
 
         Raises:
             ExportError: the operator cannot be mapped, or only for one batch size.
         """
         if n.op != "call_function":
             value = super().run_node(n)
-            self.batch = value.shape[0] if n.op == "placeholder" and isinstance(value, Tensor) else self.batch
+            if n.op == "placeholder" and isinstance(value, Tensor) and value.ndim:
+                self.batch = value.shape[0]  # the last placeholder is the input batch
             return value
         args, kwargs = self.fetch_args_kwargs_from_env(n)
-        if n.target is operator.getitem or not any(isinstance(leaf, Stack) for leaf in pytree.tree_leaves((args, kwargs))):
+        stacked = any(isinstance(leaf, Stack) for leaf in pytree.tree_leaves((args, kwargs)))
+        if n.target is operator.getitem or not stacked:
             return n.target(*args, **kwargs)  # pyright: ignore[reportCallIssue]
         try:
             result = _over_members(n.target, args, kwargs)
-        except RuntimeError as error:
-            raise _refusal(n, "cannot be mapped over ensemble members") from error
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise ExportError(_refusal(n, "cannot be mapped over ensemble members")) from error
         if isinstance(self.batch, torch.SymInt) and self.batch.node.maybe_as_int() is not None:
-            raise _refusal(n, "can be mapped over ensemble members for one batch size only")
+            raise ExportError(_refusal(n, "can be mapped over ensemble members for one batch size only"))
         return result
 
 
-def _refusal(node: Node, what: str) -> ExportError:
+def _refusal(node: Node, what: str) -> str:
     where = [line.strip() for line in (node.meta.get("stack_trace") or "").splitlines() if line.strip()]
-    return ExportError(
+    return (
         f"the operator {node.target} {what} (at `{where[-1] if where else node.name}`); the point form needs no mapping"
     )
 
@@ -88,6 +90,8 @@ def _over_members(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         return _grouped_convolution(target, *args, **kwargs)
     if target is _aten.expand.default:
         return _expanded(*args)
+    if target is _aten.cat.default:
+        return _concatenated(*args)
     if target is _aten.linear.default and _axes(args[0]) > 2:
         return _matrix_product(*args)
     leaves, spec = pytree.tree_flatten((args, kwargs))
@@ -142,6 +146,11 @@ def _expanded(inputs: Stack, sizes: list[Any]) -> Stack:
     members, *shape = inputs.tensor.shape
     new_axes = [1] * (len(sizes) - len(shape))
     return Stack(inputs.tensor.reshape(members, *new_axes, *shape).expand(members, *sizes))
+
+
+def _concatenated(tensors: list[Any], axis: int = 0) -> Stack:
+    members = next(value.tensor.shape[0] for value in tensors if isinstance(value, Stack))
+    return Stack(torch.cat([_spread(value, members) for value in tensors], axis % _axes(tensors[0]) + 1))
 
 
 def _axes(value: Any) -> int:

@@ -77,9 +77,15 @@ def load(path: Path, fingerprint: str) -> TrainingState:
             raise RunError(
                 f"{path} comes from a run with other settings or data; give the same ones, or a new run folder"
             )
-        rng = [tensors[f"rng/{name}"] for name in ("noise", "last_noise", "dropout")]
-        parts = [_part(tensors, prefix) for prefix in ("variable/", "buffer/", "optimizer/")]
-        return TrainingState(*parts, *rng, **json.loads(metadata["progress"]))
+        return TrainingState(
+            variables=_part(tensors, "variable/"),
+            buffers=_part(tensors, "buffer/"),
+            optimizer=_part(tensors, "optimizer/"),
+            noise=tensors["rng/noise"],
+            last_noise=tensors["rng/last_noise"],
+            dropout=tensors["rng/dropout"],
+            **json.loads(metadata["progress"]),
+        )
     except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise RunError(f"the checkpoint {path} cannot be read: {error}") from error
 

@@ -165,7 +165,7 @@ class _Loop:
         self.generator = torch.Generator().manual_seed(settings.seed)
         variables = {name: tensor.requires_grad_() for name, tensor in objective.start().items()}
         buffers = {name: tensor.clone() for name, tensor in network.buffers.items()}
-        self.state = TrainingState(variables, buffers, {}, *(torch.empty(0) for _ in range(3)))
+        self.state = TrainingState(variables, buffers, {}, torch.empty(0), torch.empty(0), torch.empty(0))
         self.optimizer = settings.optimization.build(list(variables.values()))
         self.noise = torch.empty(objective.noise_size(self.batch))
         self.loss = self._loss_function()
@@ -293,5 +293,5 @@ def _fingerprint(settings: FitSettings, said: list[Any], tensors: list[Params]) 
     for part in tensors:
         for name, tensor in part.items():
             digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-            digest.update(tensor.detach().contiguous().numpy())
+            digest.update(tensor.detach().contiguous().numpy().data)
     return digest.hexdigest()

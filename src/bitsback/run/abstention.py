@@ -34,18 +34,17 @@ class Decision:
         return AbstainRule(found.score, found.threshold, found.error_rate, found.confidence)
 
 
-def decide(predictor: Predictor, data: Dataset, asked: Abstain | None) -> Decision:
-    """Choose the threshold, as asked for or, unasked, at 5 % wrong with 90 % confidence.
+def decide(predictor: Predictor, data: Dataset, promise: Promise) -> Decision:
+    """Choose the threshold.
 
     Args:
         predictor: The program that ships.
         data: Its validation split fixes what is tried, its calibration split decides.
-        asked: None where nothing was asked for.
+        promise: What is asked for.
 
     Returns:
         The threshold, or why there is none.
     """
-    promise = promise_of(asked or Abstain())
     try:
         splits = [_judged(predictor, split, promise, data) for split in (data.validation, data.calibration)]
         return Decision(promise, choose(splits[0], splits[1], promise))
@@ -53,8 +52,9 @@ def decide(predictor: Predictor, data: Dataset, asked: Abstain | None) -> Decisi
         return Decision(promise, None, str(error))
 
 
-def promise_of(asked: Abstain) -> Promise:
-    """The promise that a recipe asks for."""
+def promise_of(asked: Abstain | None) -> Promise:
+    """The promise that a recipe asks for; where it asks for none, at most 5 % wrong with 90 % confidence is tried."""
+    asked = asked or Abstain()
     return Promise(
         error_rate=asked.error_rate, confidence=asked.confidence, score=asked.score, tolerance=asked.tolerance
     )

@@ -1,10 +1,7 @@
 """A whole run: every stage after the other, each leaving its result in the run folder."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from bitsback.posterior.fit import Progress
 from bitsback.recipe.sections import Recipe
 from bitsback.run.compress import compress
 from bitsback.run.evaluate import evaluate
@@ -14,19 +11,7 @@ from bitsback.run.materials import gather
 from bitsback.run.measure import files, measure, timing
 from bitsback.run.pack import Packed, pack
 from bitsback.run.page import write_report
-
-
-@dataclass(frozen=True)
-class Watcher:
-    """Who is told how a run goes.
-
-    Attributes:
-        tell: What is being done, in words.
-        watch: Where a training is.
-    """
-
-    tell: Callable[[str], None]
-    watch: Callable[[Progress], None] | None = None
+from bitsback.run.watcher import Watcher
 
 
 def chain(path: Path, recipe: Recipe, watcher: Watcher, *, command: str) -> tuple[RunFolder, Packed]:
@@ -44,8 +29,7 @@ def chain(path: Path, recipe: Recipe, watcher: Watcher, *, command: str) -> tupl
     Raises:
         BitsbackError: A stage cannot be done.
     """
-    watcher.tell(f"fitting {recipe.network.name} to {recipe.data.name or 'the data'}")
-    run, _ = fit(path, recipe, command=command, watch=watcher.watch)
+    run, _ = fit(path, recipe, watcher, command=command)
     materials = gather(recipe)
     watcher.tell("compressing")
     compress(run, materials, watch=watcher.watch)

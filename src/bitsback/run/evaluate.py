@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 
-from bitsback.artifact.container import Artifact
 from bitsback.errors import RunError
-from bitsback.lower.run.onnx import open_program
 from bitsback.measure import quality
 from bitsback.measure.journal import Measurement
 from bitsback.run import abstention, portrait
@@ -13,10 +11,9 @@ from bitsback.run.fit import dense
 from bitsback.run.folder import RunFolder
 from bitsback.run.gallery import gallery
 from bitsback.run.materials import Materials
-from bitsback.run.programs import Made, Variant, described_again, make
+from bitsback.run.programs import Made, Variant, described_again, make, opened
 from bitsback.run.robustness import robustness
 from bitsback.run.sweep import sweep
-from bitsback.runtime.predictor import Predictor
 
 
 def evaluate(run: RunFolder, materials: Materials, *, tell: Callable[[str], None]) -> list[Measurement]:
@@ -95,15 +92,10 @@ def _size(made: Made) -> list[Measurement]:
 def _shipped(made: Made, materials: Materials) -> list[Measurement]:
     """What only the program that ships has: when it declines, and examples."""
     data, predictor = materials.data, made.predictor()
-    decision = abstention.decide(predictor, data, materials.recipe.abstain)
+    decision = abstention.decide(predictor, data, abstention.promise_of(materials.recipe.abstain))
     declining = opened(described_again(made.artifact, abstain=decision.rule))
     outside = declining.predict(data.out_of_distribution) if len(data.out_of_distribution) else None
     white = made.artifact.manifest.input.white
     shown = gallery(declining.predict(data.test.inputs), outside, data, white, made.of)
     of = {**made.of, "split": "test"}
     return [*abstention.rows(decision, predictor, data, of), *([shown] if shown else [])]
-
-
-def opened(artifact: Artifact) -> Predictor:
-    """An artifact that is not in a file, ready to predict."""
-    return Predictor(artifact.manifest, open_program(artifact.program, artifact.weights))

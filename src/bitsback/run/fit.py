@@ -1,9 +1,9 @@
 """The first stage: from a recipe to a posterior in a run folder."""
 
 import tomllib
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from bitsback.errors import RunError
 from bitsback.measure.journal import Measurement
 from bitsback.posterior import fit as training
 from bitsback.posterior import store
-from bitsback.posterior.fit import Progress
 from bitsback.posterior.store import Stored
 from bitsback.recipe.sections import Recipe
 from bitsback.recipe.text import parse, to_toml
@@ -19,21 +18,20 @@ from bitsback.run import folder, portrait
 from bitsback.run.fitted import FittedNetwork, examples, likelihood, units
 from bitsback.run.folder import RunFolder
 from bitsback.run.materials import Materials, fit_settings, gather, inference, prior
+from bitsback.run.watcher import Watcher
 
 _SHAPING = ("seed", "temperature", "data", "network", "inference", "fit")
 _OF = {"stage": "dense", "form": "point"}
 
 
-def fit(
-    path: Path, recipe: Recipe, *, command: str, watch: Callable[[Progress], None] | None = None
-) -> tuple[RunFolder, FittedNetwork]:
+def fit(path: Path, recipe: Recipe, watcher: Watcher, *, command: str) -> tuple[RunFolder, FittedNetwork]:
     """Fit the posterior that a recipe asks for, or go on with it, or find it there.
 
     Args:
         path: The run folder; made where it is not there, once data, network and settings are known to fit.
         recipe: The whole run.
+        watcher: Is told when training begins, and how it goes.
         command: What the journal names as the origin of the rows.
-        watch: Is told the progress.
 
     Returns:
         The folder and what was fitted.
@@ -49,6 +47,7 @@ def fit(
     run.write("recipe", to_toml(recipe))
     if not run.has("posterior"):
         data = materials.data
+        watcher.tell(f"fitting {recipe.network.name} to {data.name}, {len(data.train.inputs):,} samples")
         fitted = training.fit(
             materials.traces.train,
             method,
@@ -56,7 +55,7 @@ def fit(
             examples(data, data.train),
             settings,
             path=run.file("checkpoint"),
-            watch=watch,
+            watch=watcher.watch,
         )
         stored = Stored(fitted.posterior, fitted.log_noise, recipe.temperature, fitted.history)
         run.record(_rows(materials, stored), recipe.seed)
@@ -116,9 +115,15 @@ def check_same(path: Path, recipe: Recipe) -> None:
     for name in _SHAPING:
         was, now = getattr(before, name), getattr(recipe, name)
         if was != now:
-            raise RunError(
-                f"{path} holds a run with another {name}, {was} and not {now}; give another folder for this one"
-            )
+            raise RunError(f"{path} holds a run with {_difference(name, was, now)}; give another folder for this one")
+
+
+def _difference(name: str, was: Any, now: Any) -> str:
+    """The first key that two recipes differ in, as words."""
+    if not is_dataclass(was) or type(was) is not type(now):
+        return f"{name} = {was!r} and not {now!r}"
+    differing = [each.name for each in fields(was) if getattr(was, each.name) != getattr(now, each.name)]
+    return _difference(f"{name}.{differing[0]}", getattr(was, differing[0]), getattr(now, differing[0]))
 
 
 def _rows(materials: Materials, stored: Stored) -> list[Measurement]:

@@ -5,15 +5,13 @@ from typing import Any
 
 from bitsback.artifact.container import write
 from bitsback.errors import PromiseError
-from bitsback.measure.journal import Measurement, latest
+from bitsback.measure.journal import Measurement
 from bitsback.run import abstention
 from bitsback.run.abstention import Decision
 from bitsback.run.evaluate import shipped, variants
 from bitsback.run.folder import RunFolder
 from bitsback.run.materials import Materials
-from bitsback.run.programs import Made, described_again, made_before, make
-
-_SAID = ("what", "value", "unit", "of", "repeats", "spread", "device", "seed", "commit", "time")
+from bitsback.run.programs import Made, described_again, figures_of, made_before, make
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def pack(run: RunFolder, materials: Materials) -> Packed:
     """
     recipe, data = materials.recipe, materials.data
     model = make(run, shipped(run, materials), data)
-    decision = abstention.decide(model.predictor(), data, recipe.abstain)
+    decision = abstention.decide(model.predictor(), data, abstention.promise_of(recipe.abstain))
     if recipe.abstain is not None and decision.abstention is None:
         raise PromiseError(f"Nothing was packed, because [abstain] cannot be promised: {decision.reason}")
     reference = make(run, next(each for each in variants(run, materials) if each.form == "point"), data)
@@ -75,9 +73,8 @@ def pack(run: RunFolder, materials: Materials) -> Packed:
 
 def measurements(run: RunFolder, digest: str) -> tuple[dict[str, Any], ...]:
     """The journal's newest figures of one program, as its manifest has them."""
-    rows = [row for row in run.rows() if row.of.get("program") == digest and row.series is None]
-    rows = [row for row in latest(rows) if "perturbation" not in row.of]
-    return tuple({key: value for key, value in asdict(row).items() if key in _SAID} for row in rows)
+    rows = [row for row in run.rows() if row.of.get("program") == digest and "perturbation" not in row.of]
+    return figures_of(rows)
 
 
 def _recipe(materials: Materials, digest: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Every form of a run as a program in a file, made once: what is evaluated is what is measured is what ships."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from bitsback.given.dataset import Dataset, Normalization
 from bitsback.given.params import Params
 from bitsback.lower.build.onnx import lower
 from bitsback.lower.run.onnx import open_program
-from bitsback.measure.journal import Scalar
+from bitsback.measure.journal import Measurement, Scalar, latest
 from bitsback.run.compress import sparsity
 from bitsback.run.fitted import FittedNetwork
 from bitsback.run.folder import RunFolder
@@ -26,6 +27,7 @@ from bitsback.runtime.predictor import Predictor
 
 _CHECKED = 64  # inputs that PyTorch and ONNX Runtime are compared on
 _WHITES = (1.0, 16.0, 255.0)
+_SAID = ("what", "value", "unit", "of", "repeats", "spread", "device", "seed", "commit", "time")
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class Made:
 
     def predictor(self) -> Predictor:
         """The program under ONNX Runtime, one thread."""
-        return Predictor(self.artifact.manifest, open_program(self.artifact.program, self.artifact.weights))
+        return opened(self.artifact)
 
     @property
     def of(self) -> dict[str, Scalar]:
@@ -114,6 +116,17 @@ def make(run: RunFolder, variant: Variant, data: Dataset) -> Made:
             raise RunError(f"{path.parent} cannot be made: {error.strerror or error}") from error
         write(path, found)
     return Made(variant, digest, found, path)
+
+
+def opened(found: Artifact) -> Predictor:
+    """An artifact that is not in a file, ready to predict."""
+    return Predictor(found.manifest, open_program(found.program, found.weights))
+
+
+def figures_of(rows: Iterable[Measurement]) -> tuple[dict[str, Any], ...]:
+    """The newest figures among rows of the journal as a manifest has them: no series, no versions."""
+    figures = [asdict(row) for row in latest(rows) if row.series is None]
+    return tuple({key: value for key, value in figure.items() if key in _SAID} for figure in figures)
 
 
 def made_before(run: RunFolder, variant: Variant) -> bool:

@@ -1,0 +1,225 @@
+"""The verbs for Python, in the order of the path.
+
+```
+dataset, network ──► fit ──► prune ──► point | ensemble ──► pack ──► load ──► evaluate
+```
+
+Each takes what the one before gave. The command line's stages (`run/`) do the same with everything between in files.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bitsback.artifact.container import write
+from bitsback.compress.masks import masks_for
+from bitsback.compress.masks import prune as pruned_by
+from bitsback.errors import PromiseError
+from bitsback.form.ensemble import ensemble as ensemble_form
+from bitsback.form.point import point as point_form
+from bitsback.form.program import Program
+from bitsback.given import dataset as datasets
+from bitsback.given.dataset import Dataset, DataSettings
+from bitsback.given.resolve import resolve
+from bitsback.measure import quality
+from bitsback.measure.abstain import Promise
+from bitsback.measure.journal import stamp
+from bitsback.measure.provenance import provenance
+from bitsback.policy.choice import Choice, Policy
+from bitsback.posterior.fit import FitSettings, Progress
+from bitsback.posterior.fit import fit as train
+from bitsback.posterior.inference import Inference
+from bitsback.posterior.mean_field import MeanField
+from bitsback.run.abstention import decide
+from bitsback.run.fitted import FittedNetwork, examples, likelihood, trace_both, units
+from bitsback.run.programs import artifact, described_again, figures_of, opened
+from bitsback.runtime.predictor import Predictor
+
+
+def dataset(name: str | None = None, *, folder: str | Path | None = None, seed: int = 0, **settings: Any) -> Dataset:
+    """Load a data set and split it.
+
+    Args:
+        name: "digits", "diabetes", "mnist", a folder's name, or a function as `package.module:function`.
+        folder: A folder that is one set, or that holds named sets.
+        seed: Decides every draw.
+        settings: Those of `given.dataset.DataSettings`: `validation`, `calibration`, `hold_out`, `limit`, ...
+
+    Raises:
+        DataError: The set is missing or malformed.
+        RecipeError: A setting does not fit it.
+    """
+    return datasets.load(
+        name, data=Path(folder) if folder is not None else None, seed=seed, settings=DataSettings(**settings)
+    )
+
+
+def network(name: str, data: Dataset, *, seed: int = 0, weights: str | Path | None = None, **options: Any) -> nn.Module:
+    """Make a network that fits a data set: a reference one, or your own by `package.module:name` or `file.py:name`.
+
+    Args:
+        name: "mlp", "lenet-5", ...
+        data: Says how large inputs and outputs are.
+        seed: Decides where the weights start.
+        weights: A file of published weights to start from.
+        options: The factory's own, such as `hidden=(500, 500)`.
+
+    Raises:
+        NetworkError: There is no such network, or it takes no such option.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        path = Path(weights) if weights is not None else None
+        return resolve(name, data.input_shape, data.outputs, options, weights=path)
+
+
+def fit(
+    module: nn.Module,
+    data: Dataset,
+    inference: Inference | None = None,
+    *,
+    epochs: int | None = None,
+    settings: FitSettings | None = None,
+    deterministic: Sequence[str] = (),
+    checkpoint: str | Path | None = None,
+    watch: Callable[[Progress], None] | None = None,
+) -> FittedNetwork:
+    """Fit a posterior over a network's params; the module itself is not changed.
+
+    Args:
+        module: Any network that `torch.export` can trace; its params are where the means start.
+        data: Its training split is fitted.
+        inference: The method, `MeanField()` when None.
+        epochs: Passes over the training split, in place of the settings' own number.
+        settings: Of the training loop: batch, optimizer, temperature, seed, ...
+        deterministic: Patterns of params that stay points.
+        checkpoint: A file to go on from after a kill, and to save the state in.
+        watch: Is told the progress.
+
+    Raises:
+        NetworkError: The network cannot be traced, or does not fit the data.
+        RecipeError: A setting is out of range.
+        DataError: The loss stops being a number.
+        RunError: The checkpoint cannot be read or written.
+    """
+    settings = settings or FitSettings()
+    settings = settings if epochs is None else replace(settings, epochs=epochs)
+    traces = trace_both(module, data, deterministic)
+    path = Path(checkpoint) if checkpoint is not None else None
+    fitted = train(
+        traces.train,
+        inference or MeanField(),
+        likelihood(data),
+        examples(data, data.train),
+        settings,
+        path=path,
+        watch=watch,
+    )
+    return FittedNetwork(traces.evaluation, fitted.posterior, units(data, fitted.log_noise), fitted.history)
+
+
+def prune(
+    fitted: FittedNetwork, policy: float | Policy | None = None, *, masks: Mapping[str, Tensor] | None = None
+) -> FittedNetwork:
+    """Prune without retraining; what comes out is a posterior again.
+
+    Args:
+        fitted: The network.
+        policy: What goes where, or just the share of weights that goes; `Policy()` when None.
+        masks: Your own, 0 where a weight goes, in place of a policy.
+
+    Raises:
+        PolicyError: The policy or a mask does not fit the network.
+    """
+    if masks is None:
+        chosen = policy if isinstance(policy, Policy) else Policy(Choice() if policy is None else Choice(policy))
+        masks = masks_for(fitted.posterior, chosen)
+    pruned = pruned_by(fitted.posterior, masks)
+    return replace(fitted, posterior=pruned, masks=pruned.masks)
+
+
+def point(fitted: FittedNetwork) -> Program:
+    """The network at its posterior's mean, as a program: one pass, no knowledge uncertainty.
+
+    Raises:
+        ExportError: It cannot be exported.
+    """
+    return point_form(fitted.network, fitted.posterior, fitted.units)
+
+
+def ensemble(fitted: FittedNetwork, members: int = 20, *, seed: int = 0) -> Program:
+    """The average over draws from the posterior, as a program.
+
+    Args:
+        fitted: The network.
+        members: How many draws.
+        seed: Decides which.
+
+    Raises:
+        RecipeError: Fewer than two members are asked for.
+        ExportError: It cannot be exported.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return ensemble_form(fitted.network, fitted.posterior, fitted.units, members, generator)
+
+
+def pack(program: Program, path: str | os.PathLike[str], data: Dataset, promise: Promise | None = None) -> int:
+    """Write a program into one file that needs no PyTorch, with its quality on the test split.
+
+    Args:
+        program: Any form.
+        path: The file.
+        data: What it was fitted on; the abstain threshold comes from its calibration split.
+        promise: The error rate to keep by declining; None never declines.
+
+    Returns:
+        The file's size in bytes.
+
+    Raises:
+        ExportError: ONNX Runtime would answer otherwise than PyTorch.
+        PromiseError: The data cannot give the promise; nothing was written.
+        ArtifactError: The file cannot be written.
+    """
+    found = artifact(program, data, {})
+    predictor = opened(found)
+    rule = None
+    if promise is not None:
+        decision = decide(predictor, data, promise)
+        if decision.rule is None:
+            raise PromiseError(decision.reason)
+        rule = decision.rule
+    rows = quality.measurements(
+        predictor.predict(data.test.inputs),
+        data.test.targets,
+        _outside(predictor, data),
+        task=data.task,
+        of={"form": program.form, "split": "test"},
+    )
+    figures = figures_of(stamp(rows, provenance("bitsback.pack")))
+    return write(Path(path), described_again(found, abstain=rule, measurements=figures))
+
+
+def evaluate(predictor: Predictor, data: Dataset) -> dict[str, float | None]:
+    """The quality of a loaded file on a data set's test split, all figures together.
+
+    Args:
+        predictor: What `load` gave.
+        data: The data set.
+
+    Returns:
+        Figures by name, such as `accuracy`, `nll`, `ece`, `ood_auroc_total`; None where the data leave one undefined.
+
+    Raises:
+        DataError: The data do not fit the file.
+    """
+    measure = quality.classification if data.task == "classification" else quality.regression
+    return measure(predictor.predict(data.test.inputs), data.test.targets, _outside(predictor, data))
+
+
+def _outside(predictor: Predictor, data: Dataset) -> Any:
+    return predictor.predict(data.out_of_distribution) if len(data.out_of_distribution) else None

@@ -1,0 +1,60 @@
+"""What `predict` does. It imports nothing that a prediction does not need: the time to the first answer is measured."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bitsback.cli.screen import show, table
+from bitsback.runtime.predictor import Answer, Predictor, load
+
+DECLINED = "I don't know"
+
+
+def answer(
+    model: str | Path, inputs: Sequence[str | Path], *, resize: bool = False, threads: int = 1, as_json: bool = False
+) -> None:
+    """Predict for every sample of every file, and print the answers.
+
+    Args:
+        model: The packed file.
+        inputs: Files of samples.
+        resize: Whether images of another size are resized.
+        threads: How many threads a call may use.
+        as_json: Print them as JSON.
+
+    Raises:
+        ArtifactError: The packed file is missing, damaged, or of another version.
+        DataError: A file of samples is missing, malformed, or does not fit; nothing was printed.
+    """
+    from bitsback.runtime.inputs import read_inputs
+
+    predictor = load(model, threads)
+    found: list[tuple[str, int, Answer]] = []
+    for path in inputs:
+        samples = read_inputs(path, predictor.manifest.input, resize=resize)
+        found += [(str(path), index, each) for index, each in enumerate(predictor.predict(samples).answers())]
+    show(
+        [{"file": path, "index": index, **each._asdict()} for path, index, each in found],
+        as_json=as_json,
+        text=lambda: _table(predictor, found),
+    )
+
+
+def _table(predictor: Predictor, found: Sequence[tuple[str, int, Answer]]) -> str:
+    several = {path for path, index, _ in found if index}
+    rows = [
+        [
+            f"{path}[{index}]" if path in several else path,
+            *_said(predictor, each),
+            *(f"{amount:.4g}" for amount in (each.total, each.data, each.knowledge)),
+        ]
+        for path, index, each in found
+    ]
+    head = ("class", "probability") if predictor.manifest.task == "classification" else ("mean",)
+    return table(["input", *head, "total", "data", "knowledge"], rows)
+
+
+def _said(predictor: Predictor, each: Answer) -> list[str]:
+    if predictor.manifest.task == "regression":
+        return [DECLINED if each.abstain else " ".join(f"{mean:.5g}" for mean in each.mean)]
+    guess = f"{each.probability:.1%}"
+    return [DECLINED, f"{each.label}? {guess}"] if each.abstain else [str(each.label), guess]

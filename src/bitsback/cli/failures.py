@@ -1,0 +1,46 @@
+"""What becomes of errors: one line on stderr and an exit code, never a traceback for what a user can do wrong."""
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+from bitsback.errors import BitsbackError
+
+FAILED, INTERRUPTED = 2, 130
+
+
+@contextmanager
+def one_line(command: str) -> Iterator[None]:
+    """Ends the process where what is inside fails.
+
+    Args:
+        command: What was typed; an interrupted user is told to repeat it.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        SystemExit: With 2, after one line on stderr, where it could not be done; with 130 where it was interrupted.
+    """
+    try:
+        yield
+    except BitsbackError as error:
+        _fail(" ".join(str(error).split()))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
+        raise SystemExit(0) from None
+    except OSError as error:
+        full = error.errno == errno.ENOSPC
+        advice = "; free some space and run the same command again: nothing is lost" if full else ""
+        _fail(f"{error.filename or 'a file'}: {error.strerror or error}{advice}")
+    except KeyboardInterrupt:
+        print(f"interrupted; the same command goes on from what it has saved: {command}", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
+
+
+def _fail(sentence: str) -> NoReturn:
+    print(f"error: {sentence}", file=sys.stderr)
+    raise SystemExit(FAILED) from None
