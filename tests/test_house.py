@@ -19,7 +19,11 @@ FILE_LINES, FUNCTION_LINES = 300, 35
 FORBIDDEN = {"base", "common", "core", "handler", "handlers", "helper", "helpers", "manager", "misc", "util", "utils"}
 MACHINE = re.compile(rf"(?<![\w.])/({'|'.join(('work', 'root', 'home', 'Users', 'opt', 'mnt', 'srv'))})/\w")
 INDEXES = re.compile(rf"\b({'|'.join(('pypi', 'pythonhosted', 'download[.]pytorch', 'npmjs', 'debian'))})[.]org")
-PUBLIC: set[str] = set()
+PUBLIC = {
+    *("dataset", "network", "trace", "fit", "prune", "point", "ensemble", "pack", "load", "evaluate"),
+    *("MeanField", "Point", "Normal", "ScaleMixture", "FitSettings", "Optimization", "Choice", "Policy", "Promise"),
+    "__version__",
+}
 DEVICE_PACKAGES = ("artifact", "lower/run", "measure", "report", "runtime")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -41,7 +41,7 @@ _CAREFUL = Optimization("sgd", learning_rate=0.05, momentum=0.9, schedule="cosin
 
 METHODS = {
     "bayes_by_backprop": Method(
-        MeanField(ScaleMixture(0.5, 1.0, math.exp(-5)), initial_std=math.exp(-7)),
+        MeanField(ScaleMixture(0.5, 1.0, math.exp(-5)), initial_std=math.exp(-7), std_rate=1.0),
         Optimization("adam", learning_rate=1e-3, schedule="cosine"),
         saliencies=("snr", "magnitude"),
     ),

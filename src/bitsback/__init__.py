@@ -75,6 +75,7 @@ def __getattr__(name: str) -> Any:
     Raises:
         AttributeError: There is no such name.
         MissingExtraError: It needs PyTorch, which is not installed.
+        ModuleNotFoundError: The installation of bitsback itself is not whole.
     """
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

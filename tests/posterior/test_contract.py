@@ -58,7 +58,9 @@ def test_names_and_shapes_of_draws_are_those_of_the_marginals(posterior):
     for count in (1, 3):
         draws = posterior.sample(count, generator())
         assert list(draws) == list(marginals)
-        assert all(draws[name].shape == (count, *m.mean.shape) == (count, *m.var.shape) for name, m in marginals.items())
+        assert all(
+            draws[name].shape == (count, *m.mean.shape) == (count, *m.var.shape) for name, m in marginals.items()
+        )
         assert all(draws[name].dtype == m.mean.dtype for name, m in marginals.items())
 
 

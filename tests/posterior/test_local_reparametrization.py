@@ -48,7 +48,10 @@ def test_two_dense_layers_answer_as_with_drawn_weights():
 def test_each_position_of_a_convolution_has_the_mean_and_variance_of_drawn_weights():
     module = nn.Sequential(nn.Conv2d(2, 3, 3, stride=2, padding=1, groups=1), nn.Flatten())
     network = trace(module, (2, 4, 5))
-    posterior, datum = posterior_over(network, std=0.3), torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(3))
+    posterior, datum = (
+        posterior_over(network, std=0.3),
+        torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(3)),
+    )
     close_moments(local_draws(network, posterior, datum), weight_draws(network, posterior, datum))
 
 

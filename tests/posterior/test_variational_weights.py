@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
-from torch.distributions import kl_divergence
 from torch.distributions import Normal as Reference
+from torch.distributions import kl_divergence
 
 from bitsback.posterior.prior import Normal, ScaleMixture
 from bitsback.posterior.variational_weights import KlTerm, draw, kl_gradient_only, kl_value

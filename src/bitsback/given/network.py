@@ -4,7 +4,9 @@
 (training, forms, export) runs or rewrites that graph; the user's module is never changed.
 """
 
+import contextlib
 import fnmatch
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -87,7 +89,8 @@ def _export(module: nn.Module, input_shape: tuple[int, ...], train: bool) -> Exp
     modes = [(part, part.training) for part in module.modules()]
     module.train(train)
     try:
-        return torch.export.export(module, (torch.zeros(3, *input_shape),), dynamic_shapes=({0: Dim.DYNAMIC},))
+        with contextlib.redirect_stderr(io.StringIO()):  # where it fails it prints the graph before it raises
+            return torch.export.export(module, (torch.zeros(3, *input_shape),), dynamic_shapes=({0: Dim.DYNAMIC},))
     except Exception as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise NetworkError(

@@ -75,7 +75,10 @@ def _call(
     Raises:
         NetworkError: It allows none.
     """
-    signature = inspect.signature(factory)
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError) as error:
+        raise NetworkError(f"'{name}' is {factory!r}, but must be a network, its class, or a factory") from error
     if all(each in signature.parameters for each in _GIVEN):
         ways = [((), {**dict(zip(_GIVEN, sizes, strict=True)), **options})]
     else:

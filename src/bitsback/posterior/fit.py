@@ -166,7 +166,9 @@ class _Loop:
         variables = {name: tensor.requires_grad_() for name, tensor in objective.start().items()}
         buffers = {name: tensor.clone() for name, tensor in network.buffers.items()}
         self.state = TrainingState(variables, buffers, {}, torch.empty(0), torch.empty(0), torch.empty(0))
-        self.optimizer = settings.optimization.build(list(variables.values()))
+        self.optimizer = settings.optimization.build(
+            list(variables.values()), [objective.rate(name) for name in variables]
+        )
         self.noise = torch.empty(objective.noise_size(self.batch))
         self.loss = self._loss_function()
         self.last_nll = float("nan")
@@ -184,8 +186,7 @@ class _Loop:
             self.nll_sum = torch.zeros(())
         if index == 0 or not hasattr(self, "order"):
             self.order = self._order(epoch)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.optimization.rate(state.step / self.steps)
+        self.settings.optimization.set_rate(self.optimizer, state.step / self.steps)
         chosen = self.order[index * self.batch : (index + 1) * self.batch]
         inputs, targets = self.examples.inputs[chosen], self.examples.targets[chosen]
         if self.settings.antithetic and state.step % 2:

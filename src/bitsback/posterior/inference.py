@@ -36,6 +36,10 @@ class Objective(Protocol):
         """The trained variables before the first step."""
         ...
 
+    def rate(self, name: str) -> float:
+        """What multiplies the learning rate of a variable."""
+        ...
+
     def noise_size(self, batch: int) -> int:
         """How many standard normals one step consumes."""
         ...

@@ -64,21 +64,26 @@ class MeanField:
         kl: "sampled": one draw per step; "closed_form": the prior's closed form (for the mixture an upper bound, see
             `prior`); None: closed form where it is exact, else sampled.
         initial_std: every weight's standard deviation before the first step.
+        std_rate: what multiplies the learning rate of the log standard deviations. Adam moves a variable by at most about
+            its rate per step, so a run of a few hundred steps leaves them near their start without it.
     """
 
     prior: Prior = field(default_factory=ScaleMixture)
     estimator: Estimator = "weight_sampling"
     kl: Literal["sampled", "closed_form"] | None = None
     initial_std: float = 1e-3
+    std_rate: float = 5.0
 
     def objective(self, network: Network, likelihood: Likelihood, masks: Params) -> "MeanFieldObjective":
         """The negative ELBO on a network traced for training.
 
         Raises:
-            RecipeError: the initial standard deviation is not a positive number.
+            RecipeError: the initial standard deviation or its rate is not a positive number.
         """
-        if not (self.initial_std > 0 and math.isfinite(self.initial_std)):
-            raise RecipeError(f"initial_std is {self.initial_std}; it must be a positive number")
+        for name in ("initial_std", "std_rate"):
+            value = getattr(self, name)
+            if not (value > 0 and math.isfinite(value)):
+                raise RecipeError(f"{name} is {value}; it must be a positive number")
         return MeanFieldObjective(self, network, likelihood, masks)
 
 
@@ -105,6 +110,10 @@ class MeanFieldObjective:
         variables |= {f"log_std/{n}": torch.full_like(params[n], log_std) for n in self.network.bayesian}
         variables |= {f"point/{n}": params[n].clone() for n in self.points}
         return {**variables, "log_noise": self.likelihood.start()}
+
+    def rate(self, name: str) -> float:
+        """The settings' `std_rate` for log standard deviations, else 1."""
+        return self.settings.std_rate if name.startswith("log_std/") else 1.0
 
     def noise_size(self, batch: int) -> int:
         """One normal for each drawn weight (and each weight where the KL is sampled) and each local pre-activation."""

@@ -1,6 +1,7 @@
 """Optimizer and learning-rate schedule, as settings."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,13 +37,30 @@ class Optimization:
         if not self.weight_decay >= 0:
             raise RecipeError(f"weight_decay is {self.weight_decay}; it must be at least 0")
 
-    def build(self, variables: list[Tensor]) -> torch.optim.Optimizer:
-        """The optimizer for leaf tensors, with one fused pass per step."""
+    def build(self, variables: list[Tensor], rates: Sequence[float] | None = None) -> torch.optim.Optimizer:
+        """The optimizer for leaf tensors, with one fused pass per step.
+
+        Args:
+            variables: what it moves.
+            rates: for each variable what multiplies its learning rate; `set_rate` keeps to it. None: 1 for all.
+        """
+        groups = [
+            {
+                "params": [v for v, own in zip(variables, rates or [1.0] * len(variables), strict=True) if own == rate],
+                "rate": rate,
+            }
+            for rate in dict.fromkeys(rates or [1.0])
+        ]
         if self.optimizer == "adam":
-            return torch.optim.Adam(variables, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
+            return torch.optim.Adam(groups, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
         return torch.optim.SGD(
-            variables, lr=self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay, fused=True
+            groups, lr=self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay, fused=True
         )
+
+    def set_rate(self, optimizer: torch.optim.Optimizer, done: float) -> None:
+        """Gives every variable its learning rate when the share `done` of all steps has been taken."""
+        for group in optimizer.param_groups:
+            group["lr"] = self.rate(done) * group["rate"]
 
     def rate(self, done: float) -> float:
         """The learning rate when the share `done` in [0, 1] of all steps has been taken."""

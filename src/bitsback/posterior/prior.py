@@ -81,8 +81,8 @@ class ScaleMixture:
     """
 
     pi: float = 0.5
-    std1: float = math.exp(-1)
-    std2: float = math.exp(-6)
+    std1: float = 1.0
+    std2: float = math.exp(-5)
 
     def __post_init__(self) -> None:
         _check_positive(std1=self.std1, std2=self.std2)

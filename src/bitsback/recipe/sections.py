@@ -51,8 +51,8 @@ class MixturePrior:
     __pydantic_config__ = _STRICT
     name: Literal["scale_mixture"] = "scale_mixture"
     pi: float = 0.5
-    std1: float = math.exp(-1)
-    std2: float = math.exp(-6)
+    std1: float = 1.0
+    std2: float = math.exp(-5)
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class MeanField:
     estimator: Literal["weight_sampling", "local_reparametrization"] = "weight_sampling"
     kl: Literal["sampled", "closed_form"] | None = None
     initial_std: float = 1e-3
+    std_rate: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ class Fit:
     weight_decay: float = 0.0
     schedule: Literal["cosine", "constant"] = "cosine"
     kl_weighting: Literal["even", "geometric"] = "even"
+    antithetic: bool = True
     compile: bool | None = None
     checkpoint_seconds: float = 20.0
 

@@ -86,10 +86,10 @@ class RunFolder:
         """Names the program that a stage's posterior gives in a form; whatever changes the program changes it.
 
         Raises:
-            RunError: The stage's posterior is not there.
+            RunError: The stage's posterior is not there or cannot be read.
         """
         source = self.need("posterior", "fit") if stage == "dense" else self.need("compressed", "compress")
-        digest = hashlib.sha256(source.read_bytes())
+        digest = hashlib.sha256(_content(source))
         digest.update(json.dumps([form, [members, seed] if form == "ensemble" else [], __version__]).encode())
         return digest.hexdigest()[:12]
 
@@ -102,6 +102,22 @@ class RunFolder:
     def rows(self) -> list[Measurement]:
         """The journal, oldest first."""
         return Journal(self.file("journal")).read()
+
+
+def _content(path: Path) -> bytes:
+    """A safetensors file's bytes without what differs between equal runs: the order of its header, and its history.
+
+    Raises:
+        RunError: It is cut off or not of this format.
+    """
+    try:
+        data = path.read_bytes()
+        start = 8 + int.from_bytes(data[:8], "little")
+        header = json.loads(data[8:start])
+        header["__metadata__"].pop("history", None)
+        return json.dumps(header, sort_keys=True).encode() + data[start:]
+    except (OSError, ValueError, TypeError, LookupError) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
 
 
 def make(path: Path, command: str) -> RunFolder:

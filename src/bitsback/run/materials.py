@@ -67,7 +67,7 @@ def inference(recipe: Recipe) -> Inference:
     asked = recipe.inference
     if isinstance(asked, sections.Point):
         return Point()
-    return MeanField(prior(asked), asked.estimator, asked.kl, asked.initial_std)
+    return MeanField(prior(asked), asked.estimator, asked.kl, asked.initial_std, asked.std_rate)
 
 
 def prior(asked: sections.MeanField) -> Prior:
@@ -101,6 +101,7 @@ def fit_settings(recipe: Recipe) -> FitSettings:
         optimization=optimization,
         temperature=recipe.temperature,
         kl_weighting=asked.kl_weighting,
+        antithetic=asked.antithetic,
         compile=asked.compile,
         checkpoint_seconds=asked.checkpoint_seconds,
         seed=recipe.seed,

@@ -77,7 +77,8 @@ def prior_density(prior: Prior, of: Mapping[str, Scalar]) -> Measurement:
 
 
 def _snr(mean: Tensor, var: Tensor, kept: Tensor) -> dict[str, list[float]]:
-    ratio = torch.log10((mean.abs() / var.sqrt()).clamp(1e-4, 1e4)).numpy()
+    std = var.sqrt().clamp_min(torch.finfo(var.dtype).tiny)  # 0 ± 0, pruned before, is no signal
+    ratio = torch.log10((mean.abs() / std).clamp(1e-4, 1e4)).numpy()
     counts, edges = np.histogram(ratio, bins=_BINS)
     return {
         "edges": edges.tolist(),

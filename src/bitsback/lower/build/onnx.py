@@ -95,11 +95,17 @@ def _export(program: Program) -> onnx.ModelProto:
             )
             result = torch.onnx.export(exported, (), dynamo=True, verbose=False)
     except Exception as error:
-        reason = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-        raise ExportError(f"the {program.form} form has no ONNX equivalent: {reason[0].strip()}") from error
+        raise ExportError(f"the {program.form} form has no ONNX equivalent: {_first_cause(error)}") from error
     if result is None:
         raise ExportError(f"the {program.form} form has no ONNX equivalent: the exporter gave nothing back")
     return _with_our_names(_without_origin(result.model_proto))
+
+
+def _first_cause(error: BaseException) -> str:
+    """What the exporter's chain of errors began with, which names the operator; the rest is advice on how to report it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def _without_origin(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -1,0 +1,43 @@
+import pytest
+
+import bitsback
+from bitsback.cli import device, host
+
+COMMANDS = {**host.COMMANDS, **device.COMMANDS}
+ORDER = ["demo", "run", "fit", "compress", "evaluate", "pack", "predict", "inspect", "measure", "report"]
+
+
+def test_these_are_the_commands(call):
+    assert list(COMMANDS) == ORDER
+    result = call("--help")
+    assert result.code == 0
+    assert all(f"\n  {name} " in result.out for name in ORDER)
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_every_command_explains_itself_with_an_example_and_speaks_json(call, name):
+    result = call(name, "--help")
+    assert result.code == 0
+    assert f"Example: bitsback {name} " in " ".join(result.out.split())
+    assert "--json" in result.out
+
+
+@pytest.mark.parametrize("name", ["run", "fit", "compress", "evaluate", "pack"])
+def test_what_reads_data_is_told_where_it_lies(call, name):
+    assert "--data" in call(name, "--help").out
+
+
+@pytest.mark.parametrize("name", ["demo", "run", "fit"])
+def test_what_draws_takes_a_seed(call, name):
+    assert "--seed" in call(name, "--help").out
+
+
+def test_the_version_is_told(call):
+    assert call("--version").out == f"bitsback {bitsback.__version__}\n"
+
+
+@pytest.mark.parametrize("words", [["frobnicate"], ["fit", "--epochs", "many"], ["predict"], ["report"]])
+def test_what_is_no_command_ends_with_2(call, words):
+    result = call(*words)
+    assert result.code == 2
+    assert "Traceback" not in result.err

@@ -1,0 +1,163 @@
+import errno
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bitsback.cli.failures import one_line
+
+UNSUPPORTED = """
+import torch
+from torch import nn
+
+class Branches(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(64, 8)
+
+    def forward(self, x):
+        return self.layer(x.flatten(1)) if x.sum() > 0 else torch.zeros(len(x), 8)
+"""
+DATA = """
+import numpy as np
+
+def bad(value=np.nan, label=0):
+    inputs, targets = np.zeros((20, 4), np.float32), np.arange(20) % 2
+    inputs[3, 1], targets[5] = value, label
+    return {"train": (inputs, targets), "test": (inputs, targets), "labels": ["a", "b"]}
+
+def infinite():
+    return bad(np.inf)
+
+def labels():
+    return bad(0, 7)
+
+def words():
+    return {"train": ([["a", "b"]], [0]), "test": ([["a", "b"]], [0])}
+"""
+
+BAD = {
+    "unknown network": (["fit", "new", "--network", "lenet-6"], "there is no network 'lenet-6'"),
+    "unknown data": (["fit", "new", "--dataset", "nowhere"], "no data set 'nowhere' was found"),
+    "no such folder": (["fit", "new", "--dataset", "mnist", "--data", "nowhere"], "nowhere"),
+    "no such file": (["fit", "new", "--network", "none.py:Net"], "'none.py' cannot be imported"),
+    "unknown option": (["fit", "new", "--set", "network.options.depth=3"], "depth"),
+    "unsupported operator": (["fit", "new", "--network", "own.py:Branches"], "cannot be traced"),
+    "NaN": (["fit", "new", "--dataset", "data.py:bad"], "nan"),
+    "infinity": (["fit", "new", "--dataset", "data.py:infinite"], "inf"),
+    "labels out of range": (["fit", "new", "--dataset", "data.py:labels"], "7"),
+    "wrong types": (["fit", "new", "--dataset", "data.py:words"], "data.py:words"),
+    "wrong value": (["fit", "new", "--set", "fit.learning_rate=-1"], "learning_rate is -1"),
+    "wrong key": (["fit", "new", "--set", "fit.speed=1"], "'fit.speed' is no key of a recipe"),
+    "no setting": (["fit", "new", "--set", "speed"], "key=value"),
+    "no epochs": (["fit", "new", "--epochs", "0"], "epochs = 0"),
+    "no recipe": (["run", "none.toml"], "there is no recipe none.toml"),
+    "a recipe that is none": (["run", "own.py"], "cannot be read as TOML"),
+    "a file for a folder": (["fit", "own.py"], "own.py is a file"),
+    "a folder of other things": (["fit", "."], "other things in it"),
+    "no run": (["compress", "new"], "there is no run in new"),
+    "another version": (["evaluate", "old"], "version 7, made by bitsback '3.1'"),
+    "another version, fit": (["fit", "old"], "version 7"),
+    "another version, report": (["report", "old"], "version 7"),
+    "another version, inspect": (["inspect", "old"], "version 7"),
+    "no artifact": (["predict", "none.bitsback", "x.npy"], "none.bitsback"),
+    "not an artifact": (["predict", "own.py", "x.npy"], "not a bitsback artifact"),
+    "not an artifact, inspect": (["inspect", "own.py"], "not a bitsback artifact"),
+    "not an artifact, measure": (["measure", "own.py"], "not a bitsback artifact"),
+}
+
+
+@pytest.fixture
+def place(tmp_path):
+    (tmp_path / "own.py").write_text(UNSUPPORTED)
+    (tmp_path / "data.py").write_text(DATA)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "run.json").write_text(json.dumps({"format": "bitsback-run", "version": 7, "bitsback": "3.1"}))
+    np.save(tmp_path / "x.npy", np.zeros((2, 1, 8, 8), np.float32))
+    return tmp_path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    paths = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    return {str(path): path.read_bytes() for path in paths}
+
+
+def check(result, sentence):
+    assert result.code == 2
+    assert result.out == ""
+    assert len(result.err.splitlines()) == 1
+    assert result.err.startswith("error: ")
+    assert sentence in result.err
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_gets_one_sentence_and_nothing_is_written(call, place, case):
+    words, sentence = BAD[case]
+    before = contents(place)
+    check(call(*words), sentence)
+    assert contents(place) == before
+    assert not (place / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["compress", "RUN", "--sparsity", "2"], "sparsity is 2"),
+        (["compress", "RUN", "--policy", "none.toml"], "none.toml"),
+        (["compress", "RUN", "--set", "compress.policy.layers.conv1.sparsity=0.5"], "'conv1' matches no param"),
+        (["fit", "RUN", "--epochs", "41"], "fit.epochs = 40 and not 41"),
+        (["pack", "RUN", "--set", "seed=4"], "seed = 0 and not 4"),
+        (["pack", "RUN", "--error-rate", "0.0001"], "Nothing was packed, because [abstain] cannot be promised"),
+        (["evaluate", "RUN", "--set", "evaluate.levels=[-1]"], "evaluate.levels"),
+        (["measure", "RUN/model.bitsback", "--reference", "RUN/run.json"], "not a bitsback artifact"),
+        (["predict", "RUN/model.bitsback", "none.npy"], "none.npy"),
+        (["predict", "RUN/model.bitsback", "x.npy", "wrong.npy"], "In wrong.npy"),
+        (["predict", "RUN/model.bitsback", "nan.npy"], "nan"),
+    ],
+    ids=range(11),
+)
+def test_a_run_survives_what_cannot_be_done_to_it(call, place, copied_run, words, sentence):
+    np.save(place / "wrong.npy", np.zeros((2, 5), np.float32))
+    np.save(place / "nan.npy", np.full((1, 1, 8, 8), np.nan, np.float32))
+    before = contents(place)
+    check(call(*(word.replace("RUN", str(copied_run.path)) for word in words)), sentence)
+    assert contents(place) == before
+
+
+def test_a_full_disk_loses_nothing(call, copied_run, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = contents(copied_run.path)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        for words in (["compress"], ["pack"], ["report"]):
+            check(call(*words, copied_run.path), "No space left on device")
+        check(call("fit", "new", "--epochs", "1"), "No space left on device")
+    assert contents(copied_run.path) == before
+
+
+@pytest.mark.parametrize("name", ["demo", "run", "fit", "compress", "evaluate", "pack"])
+def test_a_command_that_needs_pytorch_names_the_extra(call, place, monkeypatch, name):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda wanted: None if wanted == "torch" else real(wanted))
+    words = {"demo": [], "run": ["recipe.toml"]}.get(name, ["old"])
+    check(call(name, *words), 'this command needs PyTorch; install it with pip install "bitsback[torch]"')
+
+
+def test_an_interrupted_command_says_how_to_go_on(capsys):
+    with pytest.raises(SystemExit) as leaving, one_line("bitsback fit runs/x"):
+        raise KeyboardInterrupt
+    assert leaving.value.code == 130
+    err = capsys.readouterr().err
+    assert "the same command goes on" in err
+    assert "bitsback fit runs/x" in err
+
+
+def test_an_error_of_the_system_is_one_line(capsys):
+    with pytest.raises(SystemExit) as leaving, one_line("bitsback fit runs/x"):
+        raise OSError(errno.ENOSPC, "No space left on device", "runs/x")
+    assert leaving.value.code == 2
+    assert capsys.readouterr().err.startswith("error: runs/x: No space left on device; free some space")

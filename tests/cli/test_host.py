@@ -1,0 +1,61 @@
+import json
+
+import pytest
+
+from tests.run.tiny import CONTENT
+
+SETTINGS = [
+    *("--set", "data.limit=200", "--set", "network.options.hidden=[8]", "--set", "fit.batch=40"),
+    *("--set", "data.calibration=0.2"),
+]
+
+
+def test_commands_chain_through_the_run_folder(call):
+    said = json.loads(call("fit", "run", "--epochs", "3", *SETTINGS, "--json").out)
+    assert said["epochs"] == 3
+    assert said["run"] == "run"
+    said = json.loads(call("compress", "run", "--sparsity", "0.75", "--json").out)
+    assert said["sparsity"] == pytest.approx(0.75, abs=1e-3)
+    assert said["kept"] < said["parameters"]
+    said = json.loads(call("pack", "run", "--form", "point", "--json").out)
+    assert said["bytes"] > 0
+    assert "no figures" in call("pack", "run").out
+    measured = json.loads(call("measure", "run", "--repeats", "3", "--json").out)["measurements"]
+    assert {(row["of"]["stage"], row["of"]["form"]) for row in measured} >= {
+        ("dense", "point"),
+        ("compressed", "point"),
+    }
+    again = call("fit", "run", "--json")
+    assert json.loads(again.out)["epochs"] == 3
+
+
+def test_the_default_folder_is_named_after_the_data(call, tmp_path):
+    assert call("fit", "--epochs", "1", *SETTINGS).code == 0
+    assert (tmp_path / "runs" / "digits" / "posterior.safetensors").exists()
+
+
+def test_a_recipe_is_run_to_its_end(call, whole_run, tmp_path):
+    from bitsback.recipe.text import parse, to_toml
+
+    quick = {
+        **CONTENT,
+        "fit": {"epochs": 2},
+        "inference": {"method": "point"},
+        "form": {},
+        "compress": {"policy": {"default": {"saliency": "magnitude"}}},
+        "evaluate": {"sparsities": [], "levels": []},
+    }
+    (tmp_path / "quick.toml").write_text(to_toml(parse({key: quick[key] for key in quick if key != "abstain"})))
+    result = call("run", "quick.toml", "--json")
+    assert result.code == 0
+    assert (tmp_path / "runs" / "quick" / "report.html").exists()
+    assert {row["what"] for row in json.loads(result.out)["measurements"]} >= {"accuracy", "latency", "file_bytes"}
+
+
+def test_settings_take_words_numbers_and_lists():
+    from bitsback.cli.options import recipe_from
+
+    recipe = recipe_from(
+        {}, {"seed": 2, "fit.epochs": None}, ["network.name=lenet-5", "data.hold_out=[1]", "fit.batch=7"]
+    )
+    assert (recipe.seed, recipe.network.name, recipe.data.hold_out, recipe.fit.batch) == (2, "lenet-5", (1,), 7)

@@ -1,0 +1,46 @@
+"""An inference method that trains nothing and remembers what the loop gave it."""
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from bitsback.given.network import Network
+from bitsback.given.params import Params
+from bitsback.posterior.inference import Batch
+from bitsback.posterior.likelihood import Likelihood
+from bitsback.posterior.point import PointPosterior
+
+
+class Recorder:
+    """Its own objective.
+
+    Attributes:
+        noise: how many normals it asks for.
+        batches: copies of what each step was given.
+    """
+
+    def __init__(self, noise: int = 0) -> None:
+        self.noise, self.batches = noise, list[Batch]()
+
+    def __repr__(self) -> str:
+        return f"Recorder({self.noise})"
+
+    def objective(self, network: Network, likelihood: Likelihood, masks: Params) -> "Recorder":
+        return self
+
+    def start(self) -> Params:
+        return {"number": torch.ones(1), "log_noise": torch.zeros(0)}
+
+    def noise_size(self, batch: int) -> int:
+        return self.noise
+
+    def loss(self, variables: Params, buffers: Params, batch: Batch) -> Tensor:
+        self.batches.append(dataclasses.replace(batch, noise=batch.noise.clone()))
+        return variables["number"].square().sum()
+
+    def kl(self, variables: Params, generator: torch.Generator) -> float:
+        return 0.0
+
+    def posterior(self, variables: Params, buffers: Params) -> PointPosterior:
+        return PointPosterior({}, {})

@@ -1,0 +1,119 @@
+import json
+
+import pytest
+import safetensors.torch
+import torch
+
+from bitsback.compress.masks import prune
+from bitsback.errors import RunError
+from bitsback.given.network import trace
+from bitsback.posterior import store
+from bitsback.posterior.mean_field import MeanFieldPosterior
+from bitsback.posterior.point import PointPosterior
+from bitsback.posterior.store import Stored
+from tests.networks import normed, posterior_over
+
+
+def mean_field():
+    return posterior_over(trace(normed(), (4,)), std=1e-3)
+
+
+def point():
+    whole = mean_field()
+    return PointPosterior(whole.means, whole.fixed)
+
+
+def pruned(inner):
+    return prune(inner, {"0.weight": (torch.arange(20).reshape(5, 4) % 3 > 0).float()})
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (mean_field, MeanFieldPosterior),
+        (point, PointPosterior),
+        (lambda: pruned(mean_field()), MeanFieldPosterior),
+        (lambda: pruned(point()), PointPosterior),
+    ],
+)
+def test_a_posterior_is_read_back_as_it_was(tmp_path, make, kind):
+    posterior = make()
+    store.save(tmp_path / "posterior", Stored(posterior, torch.tensor([0.1, -2.0])))
+    loaded = store.load(tmp_path / "posterior").posterior
+    assert isinstance(loaded, kind)
+    before, after = posterior.marginals(), loaded.marginals()
+    assert list(before) == list(after)
+    assert all(
+        torch.equal(before[name].mean, m.mean) and torch.equal(before[name].var, m.var) for name, m in after.items()
+    )
+    assert posterior.fixed.keys() == loaded.fixed.keys()
+    assert all(torch.equal(value, loaded.fixed[name]) for name, value in posterior.fixed.items())
+    one, other = (each.sample(3, torch.Generator().manual_seed(0)) for each in (posterior, loaded))
+    assert all(torch.equal(draws, other[name]) for name, draws in one.items())
+
+
+def test_what_belongs_to_it_is_kept(tmp_path):
+    whole = pruned(mean_field())
+    history = [{"epoch": 1, "nll": 1 / 3}, {"epoch": 2, "nll": 1e-30}]
+    stored = Stored(whole, torch.tensor([0.1]), 0.25, history, whole.masks)
+    store.save(tmp_path / "posterior", stored)
+    loaded = store.load(tmp_path / "posterior")
+    assert (loaded.temperature, loaded.history) == (0.25, history)
+    assert torch.equal(loaded.log_noise, stored.log_noise)
+    assert loaded.masks.keys() == whole.masks.keys()
+    assert all(
+        torch.equal(mask, whole.masks[name]) and mask.dtype == torch.float32 for name, mask in loaded.masks.items()
+    )
+
+
+def test_what_is_not_there_names_the_command_that_makes_it(tmp_path):
+    with pytest.raises(RunError, match=r"there is no posterior at .*nothing; `bitsback fit` makes one"):
+        store.load(tmp_path / "nothing")
+
+
+def test_every_cut_is_refused(tmp_path):
+    path = tmp_path / "posterior"
+    store.save(path, Stored(point(), torch.zeros(0)))
+    whole = path.read_bytes()
+    for end in [*range(0, 64, 7), *range(64, len(whole), len(whole) // 40)]:
+        path.write_bytes(whole[:end])
+        with pytest.raises(RunError, match="cannot be read"):
+            store.load(path)
+
+
+def test_another_version_is_refused(tmp_path):
+    safetensors.torch.save_file({"a": torch.zeros(1)}, tmp_path / "old", {"format": "bitsback-posterior-0"})
+    with pytest.raises(RunError, match=r"no posterior of this version .*'bitsback-posterior-0'"):
+        store.load(tmp_path / "old")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"names": "{"}, {"names": "5"}, {"names": json.dumps(["a", "b"])}, {"history": "nope"}),
+        *({"temperature": ""}, {"kind": "mean_field"}),
+    ],
+    ids=str,
+)
+def test_metadata_that_does_not_fit_is_refused(tmp_path, wrong):
+    right = {"names": '["a"]', "history": "[]", "temperature": "1.0", "kind": "point", "format": "bitsback-posterior-1"}
+    tensors = {"mean/a": torch.ones(2), "log_noise": torch.zeros(0)}
+    safetensors.torch.save_file(tensors, tmp_path / "right", right)
+    assert torch.equal(store.load(tmp_path / "right").posterior.marginals()["a"].mean, torch.ones(2))
+    safetensors.torch.save_file(tensors, tmp_path / "wrong", {**right, **wrong})
+    with pytest.raises(RunError, match="cannot be read"):
+        store.load(tmp_path / "wrong")
+
+
+def test_what_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
+    path = tmp_path / "posterior"
+    store.save(path, Stored(point(), torch.zeros(0)))
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store, "replace_file", full)
+    with pytest.raises(RunError, match="cannot be written: No space left on device"):
+        store.save(path, Stored(mean_field(), torch.zeros(0)))
+    assert path.read_bytes() == before

@@ -1,0 +1,98 @@
+import tomllib
+
+import pytest
+
+from bitsback.errors import RecipeError
+from bitsback.policy.choice import Choice, Policy
+from bitsback.recipe.sections import MeanField, NormalPrior, Point, Recipe
+from bitsback.recipe.text import parse, read, to_toml
+
+WRONG = {
+    "speed = 1": "'speed' is no key of a recipe; there are seed, temperature, data",
+    'seed = "a"': "seed is 'a'; it must be a valid integer",
+    "seed = true": "seed is True",
+    "seed = -1": "seed is -1; it must be at least 0",
+    "temperature = inf": "temperature is inf",
+    "fit = 3": "fit is 3; it must be a table",
+    "[[fit]]\nepochs = 2": "fit is",
+    "[fit]\nepoch = 3": "'fit.epoch' is no key of a recipe; there are epochs",
+    '[fit]\nepochs = "3"': "fit.epochs is '3'; it must be a valid integer",
+    '[fit]\noptimizer = "lamb"': "fit.optimizer is 'lamb'; it must be 'adam' or 'sgd'",
+    '[inference]\nmethod = "magic"': "inference.method is 'magic'; it must be one of mean_field, point",
+    '[inference]\nmethod = "point"\nprior = {}': "'inference.prior' is no key of a recipe; there are method",
+    '[inference.prior]\nname = "laplace"': "inference.prior.name is 'laplace'; it must be one of scale_mixture, normal",
+    '[inference.prior]\nname = "normal"\npi = 0.5': "'inference.prior.pi' is no key of a recipe; there are name, std",
+    '[inference.prior]\nstd1 = "wide"': "inference.prior.std1 is 'wide'; it must be a valid number",
+    "[compress]\ncycles = 0": "compress.cycles is 0",
+    "[compress]\npolicy = 3": "compress.policy is 3; it must be a table",
+    '[compress]\npolicy = "nowhere.toml"': "compress.policy names 'nowhere.toml', which cannot be read",
+    "[compress.policy.default]\nsparsity = 2": "compress.policy is wrong: sparsity is 2",
+    "[compress.policy.default]\nsparse = 1": "compress.policy is wrong: default has an unknown key 'sparse'",
+    "[form]\nmembers = 1": "form.members is 1; it must be at least 2",
+    '[form]\nname = "soup"': "form.name is 'soup'; it must be 'point' or 'ensemble'",
+    '[form]\nname = "ensemble"\n[inference]\nmethod = "point"': "form.name is 'ensemble'; it must be 'point' where",
+    "[abstain]\nerror_rate = 2": "abstain.error_rate is 2.0; it must be between 0 and 1",
+    "[evaluate]\nsparsities = [1.0]": "evaluate.sparsities is [1.0]",
+    "[evaluate]\nlevels = [nan]": "evaluate.levels is [nan]",
+    "[measure]\nbatches = []": "measure.batches is []",
+    "[data]\nhold_out = ['eight']": "data.hold_out.0 is 'eight'",
+    "[data]\nvalidation = 2024-01-01": "data.validation is '2024-01-01'",
+    "[network]\noptions = 3": "network.options is 3",
+}
+
+
+@pytest.mark.parametrize("text", WRONG, ids=range(len(WRONG)))
+def test_what_is_wrong_is_named_in_one_sentence(text):
+    with pytest.raises(RecipeError) as failure:
+        parse(tomllib.loads(text))
+    assert str(failure.value).startswith(WRONG[text])
+    assert "\n" not in str(failure.value)
+
+
+RIGHT = [
+    "",
+    "seed = 3\ntemperature = 0.5",
+    '[inference]\nmethod = "point"',
+    '[inference]\nkl = "closed_form"\nprior = { name = "normal", std = 2 }',
+    "[data]\nvalidation = 100\ncalibration = 0.2\nhold_out = [8, 9]",
+    '[network]\nname = "file.py:Net"\noptions = { hidden = [3, 4], "a b" = true }',
+    '[compress.policy.default]\nsparsity = 0.5\n[compress.policy.layers."conv*"]\nsaliency = "magnitude"',
+    "[abstain]\nerror_rate = 0.01",
+]
+
+
+@pytest.mark.parametrize("text", RIGHT, ids=range(len(RIGHT)))
+def test_a_recipe_that_is_written_is_read_back(text):
+    recipe = parse(tomllib.loads(text))
+    assert parse(tomllib.loads(to_toml(recipe))) == recipe
+
+
+def test_nothing_is_all_defaults():
+    assert parse({}) == Recipe()
+
+
+def test_tables_choose_their_kind():
+    assert parse({"inference": {"method": "point"}}).inference == Point()
+    assert parse({"inference": {"prior": {"name": "normal"}}}).inference == MeanField(prior=NormalPrior())
+
+
+def test_what_predicts_follows_inference_unless_it_is_said():
+    assert parse({}).predicts == "ensemble"
+    assert parse({"inference": {"method": "point"}}).predicts == "point"
+    assert parse({"form": {"name": "point"}}).predicts == "point"
+
+
+def test_files_that_a_recipe_names_lie_beside_it(tmp_path):
+    (tmp_path / "policy.toml").write_text("[default]\nsparsity = 0.25\n")
+    (tmp_path / "recipe.toml").write_text('[compress]\npolicy = "policy.toml"\nmasks = "own.safetensors"\n')
+    compress = read(tmp_path / "recipe.toml").compress
+    assert compress.policy == Policy(Choice(sparsity=0.25))
+    assert compress.masks == str(tmp_path / "own.safetensors")
+
+
+@pytest.mark.parametrize(("content", "match"), [(None, "there is no recipe"), (b"a =", "TOML"), (b"\xff", "TOML")])
+def test_a_file_that_is_no_recipe_is_refused(content, match, tmp_path):
+    if content is not None:
+        (tmp_path / "recipe.toml").write_bytes(content)
+    with pytest.raises(RecipeError, match=match):
+        read(tmp_path / "recipe.toml")

@@ -1,0 +1,70 @@
+import json
+
+import pytest
+import torch
+
+from bitsback.errors import RunError
+from bitsback.posterior.point import PointPosterior
+from bitsback.posterior.store import Stored, save
+from bitsback.run.folder import check_free, make, open_run
+
+
+def test_a_folder_that_is_made_is_opened(tmp_path):
+    made = make(tmp_path / "a" / "run", "bitsback fit")
+    assert open_run(tmp_path / "a" / "run", "bitsback fit") == made
+    assert make(tmp_path / "a" / "run", "bitsback fit") == made
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (None, "there is no run in .*; `bitsback fit .*` makes one"),
+        ("{", "cannot be read"),
+        ("[]", "is no run folder"),
+        (json.dumps({"format": "other"}), "is no run folder"),
+        (json.dumps({"format": "bitsback-run", "version": 2, "bitsback": "9.9"}), "version 2, made by bitsback '9.9'"),
+    ],
+)
+def test_what_is_no_run_of_this_version_is_refused(content, match, tmp_path):
+    if content is not None:
+        (tmp_path / "run.json").write_text(content)
+    with pytest.raises(RunError, match=match):
+        open_run(tmp_path)
+
+
+def test_a_place_that_is_taken_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for path in (tmp_path, tmp_path / "file"):
+        with pytest.raises(RunError, match="new or empty"):
+            check_free(path)
+        with pytest.raises(RunError, match="new or empty"):
+            make(path, "bitsback fit")
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def stored(value: float, history: list) -> Stored:
+    posterior = PointPosterior({"w": torch.full((2,), value)}, {})
+    return Stored(posterior, torch.zeros(0), history=history)
+
+
+def test_a_digest_changes_with_whatever_changes_the_program_and_with_nothing_else(tmp_path):
+    run = make(tmp_path / "run", "bitsback fit")
+    save(run.file("posterior"), stored(1.0, []))
+    save(run.file("compressed"), stored(2.0, []))
+    digests = {
+        run.digest(stage, form, members, seed)
+        for stage in ("dense", "compressed")
+        for form, members, seed in (("point", 1, 0), ("ensemble", 3, 0), ("ensemble", 4, 0), ("ensemble", 3, 1))
+    }
+    assert len(digests) == 8
+    before = run.digest("dense", "point", 1, 0)
+    save(run.file("posterior"), stored(1.0, [{"seconds": 1.0}]))
+    assert run.digest("dense", "point", 1, 5) == before
+
+
+@pytest.mark.parametrize("content", [b"", b"\x05", b"\xff" * 20, (2).to_bytes(8, "little") + b"[]"])
+def test_a_digest_of_what_is_damaged_is_refused(content, tmp_path):
+    run = make(tmp_path / "run", "bitsback fit")
+    run.file("posterior").write_bytes(content)
+    with pytest.raises(RunError, match="cannot be read"):
+        run.digest("dense", "point", 1, 0)

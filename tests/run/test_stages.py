@@ -1,0 +1,117 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bitsback.errors import PromiseError, RunError
+from bitsback.recipe.sections import Abstain, Compress
+from bitsback.recipe.text import parse
+from bitsback.run.compress import compress, compressed, sparsity
+from bitsback.run.fit import dense, fit, recipe_of
+from bitsback.run.materials import Materials, gather
+from bitsback.run.measure import files
+from bitsback.run.pack import pack
+from bitsback.run.watcher import Watcher
+from tests.run.tiny import CONTENT
+
+
+def with_part(run, **parts) -> Materials:
+    materials = gather(recipe_of(run))
+    return replace(materials, recipe=replace(materials.recipe, **parts))
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"fit": {**CONTENT["fit"], "epochs": 41}}, "fit.epochs = 40 and not 41"),
+        ({"seed": 1}, "seed = 0 and not 1"),
+        ({"inference": {"method": "point"}}, "inference = "),
+        ({"network": {"name": "mlp", "options": {"hidden": [13]}}}, "network.options"),
+    ],
+)
+def test_another_run_is_not_mixed_in(copied_run, change, match):
+    before = copied_run.file("recipe").read_bytes()
+    with pytest.raises(RunError, match=match):
+        fit(copied_run.path, parse({**CONTENT, **change}), Watcher(), command="test")
+    assert copied_run.file("recipe").read_bytes() == before
+
+
+def test_a_run_that_cannot_be_leaves_no_folder(tmp_path):
+    from bitsback.errors import BitsbackError
+
+    for change in ({"network": {"name": "nothing"}}, {"data": {"name": "nowhere"}}, {"fit": {"epochs": 0}}):
+        with pytest.raises(BitsbackError):
+            fit(tmp_path / "run", parse({**CONTENT, **change}), Watcher(), command="test")
+    assert not (tmp_path / "run").exists()
+
+
+def test_pruning_is_exact_and_read_back(copied_run):
+    materials = with_part(copied_run, compress=Compress(policy=parse({"compress": {"policy": {}}}).compress.policy))
+    pruned = compress(copied_run, materials)
+    again = compressed(copied_run, materials)
+    assert sparsity(pruned) == sparsity(again) == pytest.approx(0.9, abs=1e-3)
+    for name, (mean, var) in again.posterior.marginals().items():
+        if name in again.masks:
+            assert not mean[again.masks[name] == 0].any()
+            assert not var[again.masks[name] == 0].any()
+
+
+def test_cycles_with_fine_tuning_reach_the_sparsity_and_resume(copied_run, monkeypatch):
+    materials = with_part(copied_run, compress=Compress(cycles=2, fine_tune_epochs=2))
+    whole = compress(copied_run, materials)
+    assert sparsity(whole) == pytest.approx(0.9, abs=1e-3)
+    assert not copied_run.has("cycles")
+    _interrupt_in_cycle(2, copied_run, materials, monkeypatch)
+    resumed = compress(copied_run, materials)
+    for name, (mean, var) in resumed.posterior.marginals().items():
+        assert torch.equal(mean, whole.posterior.marginals()[name].mean)
+        assert torch.equal(var, whole.posterior.marginals()[name].var)
+
+
+def _interrupt_in_cycle(cycle, run, materials, monkeypatch):
+    from bitsback.posterior import fit as training
+
+    calls: list[int] = []
+    real = training.fit
+
+    def interrupted(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == cycle:
+            raise KeyboardInterrupt
+        return real(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "fit", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            compress(run, materials)
+    assert run.has("cycles")
+
+
+def test_your_own_masks_are_used(copied_run, tmp_path):
+    from safetensors.torch import save_file
+
+    weights = dense(copied_run, gather(recipe_of(copied_run))).posterior.marginals()
+    own = {
+        "1.weight": (torch.arange(weights["1.weight"].mean.numel()) % 3 > 0).float().view_as(weights["1.weight"].mean)
+    }
+    save_file(own, tmp_path / "own.safetensors")
+    materials = with_part(copied_run, compress=Compress(masks=str(tmp_path / "own.safetensors")))
+    assert torch.equal(compress(copied_run, materials).masks["1.weight"], own["1.weight"])
+
+
+def test_a_promise_that_was_asked_for_and_cannot_be_kept_packs_nothing(copied_run):
+    copied_run.file("model").unlink()
+    impossible = with_part(copied_run, abstain=Abstain(error_rate=1e-4, confidence=0.99))
+    with pytest.raises(PromiseError, match="Nothing was packed"):
+        pack(copied_run, impossible)
+    assert not copied_run.has("model")
+    unasked = with_part(copied_run, abstain=None)
+    assert (pack(copied_run, unasked).decision.abstention is None) == bool(pack(copied_run, unasked).decision.reason)
+    assert copied_run.has("model")
+
+
+def test_a_file_of_another_network_is_not_timed(copied_run):
+    files(copied_run)
+    compress(copied_run, with_part(copied_run, compress=Compress()))
+    with pytest.raises(RunError, match="bitsback pack"):
+        files(copied_run)

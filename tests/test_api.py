@@ -1,0 +1,80 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import bitsback as bb
+from bitsback.errors import PromiseError
+
+LAZY = """
+import sys
+import bitsback
+heavy = {"torch", "onnxruntime", "numpy", "matplotlib", "pydantic", "typer"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+assert set(bitsback.__all__) <= set(dir(bitsback))
+bitsback.load
+assert "torch" not in sys.modules
+"""
+
+
+@pytest.fixture(scope="module")
+def data():
+    return bb.dataset("digits", limit=400, validation=0.2, calibration=0.2)
+
+
+@pytest.fixture(scope="module")
+def fitted(data):
+    module = bb.network("mlp", data, hidden=(12,))
+    settings = bb.FitSettings(batch=40, optimization=bb.Optimization(learning_rate=1e-2))
+    return bb.fit(module, data, bb.MeanField(), epochs=40, settings=settings)
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    done = subprocess.run([sys.executable, "-W", "error", "-c", LAZY], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_public_name_is_there_and_no_other():
+    assert all(getattr(bb, name) is not None for name in bb.__all__)
+    assert bb.__all__ == sorted(bb.__all__)
+    with pytest.raises(AttributeError, match="frobnicate"):
+        bb.frobnicate  # noqa: B018 (looking it up is the test)
+
+
+def test_the_path_goes_from_a_network_to_a_file_that_predicts(data, fitted, tmp_path):
+    small = bb.prune(fitted, 0.5)
+    size = bb.pack(bb.ensemble(small, 4), tmp_path / "digits.bitsback", data, bb.Promise(0.3, 0.8))
+    assert size == (tmp_path / "digits.bitsback").stat().st_size
+    predictor = bb.load(tmp_path / "digits.bitsback")
+    assert predictor.manifest.abstain is not None
+    found = bb.evaluate(predictor, data)
+    right = predictor.predict(data.test.inputs).mean.argmax(axis=1) == data.test.targets
+    assert found["accuracy"] == pytest.approx(right.mean())
+    assert found["accuracy"] > 0.7
+    said = {row["what"]: row["value"] for row in predictor.manifest.measurements}
+    assert said["nll"] == found["nll"]
+
+
+def test_your_own_module_is_fitted_and_left_as_it_was(data):
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, data.outputs))
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    fitted = bb.fit(module, data, bb.Point(), epochs=1)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+    assert len(fitted.history) == 1
+
+
+def test_a_share_a_policy_and_own_masks_prune(fitted):
+    by_share = bb.prune(fitted, 0.75).masks
+    by_policy = bb.prune(fitted, bb.Policy(bb.Choice(sparsity=0.75))).masks
+    assert all(torch.equal(by_share[name], by_policy[name]) for name in by_share)
+    own = {name: 1 - mask for name, mask in by_share.items()}
+    pruned = bb.prune(fitted, masks=own)
+    assert np.isclose(pruned.gone, 0.25 * sum(mask.numel() for mask in own.values()), atol=1)
+
+
+def test_a_promise_that_cannot_be_kept_writes_nothing(data, fitted, tmp_path):
+    with pytest.raises(PromiseError, match="calibration"):
+        bb.pack(bb.point(fitted), tmp_path / "digits.bitsback", data, bb.Promise(1e-4, 0.99))
+    assert not list(tmp_path.iterdir())
