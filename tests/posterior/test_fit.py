@@ -114,13 +114,14 @@ def test_the_progress_and_the_history_are_told():
     assert fitted.history[-1]["nll"] < fitted.history[0]["nll"]
 
 
-def test_the_learning_rate_follows_the_schedule():
-    rates: list[float] = []
+def test_each_variables_learning_rate_follows_the_schedule():
+    rates: list[tuple[float, ...]] = []
     step = training_steps(network(), Recorder(), CLASSES, examples(), FitSettings(2, 10))
     loop = step.__self__  # pyright: ignore[reportFunctionMemberAccess]
     while step():
-        rates += [group["lr"] for group in loop.optimizer.param_groups]
-    assert rates == [Optimization().rate(done / 6) for done in range(6)]
+        rates.append(tuple(group["lr"] for group in loop.optimizer.param_groups))
+    falling = [Optimization().rate(done / 6) for done in range(6)]
+    assert rates == [(3.0 * rate, rate) for rate in falling]
 
 
 def test_batch_norms_train_and_their_statistics_become_fixed():

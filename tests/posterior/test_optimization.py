@@ -28,6 +28,19 @@ def test_a_step_of_sgd_has_momentum_and_weight_decay():
     assert float(variable.detach()) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_every_variable_keeps_to_its_own_rate(optimizer):
+    optimization = Optimization(optimizer, 0.1, momentum=0.0)
+    rates = [1.0, 5.0, 1.0, 0.5]
+    variables = [torch.zeros(2).requires_grad_() for _ in rates]
+    built = optimization.build(variables, rates)
+    optimization.set_rate(built, 0.5)
+    sum(variable.sum() for variable in variables).backward()
+    built.step()
+    for variable, rate in zip(variables, rates, strict=True):
+        torch.testing.assert_close(variable.detach(), torch.full((2,), -0.05 * rate))
+
+
 def test_the_first_step_of_adam_is_the_learning_rate():
     variable = torch.tensor([2.0, -3.0], requires_grad=True)
     optimizer = Optimization("adam", 0.1).build([variable])

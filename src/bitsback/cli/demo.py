@@ -59,7 +59,7 @@ def _ending(story: "Story") -> list[str]:
         f"{shown(story.value('accuracy', shipped=False), 'share')}",
         f"strangers  OOD AUROC {shown(story.value('ood_auroc_total'), 'score')} by total, "
         f"{shown(story.value('ood_auroc_knowledge'), 'score')} by knowledge",
-        f'"{DECLINED}" to {strange:.0%} of the digits it has never met, and to {known:.0%} of those it was trained on',
+        f'"{DECLINED}" to {strange:.1%} of the digits it has never met, and to {known:.1%} of those it was trained on',
         f"look at    {story.run.file('report')}",
     ]
 

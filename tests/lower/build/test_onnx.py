@@ -47,11 +47,9 @@ def raw(shape, count=16):
 
 CASES = {
     "lenet-5": (lambda: lenet_5((1, 12, 12), 3), (1, 12, 12), 3, "classification"),
-    "norms": (normed, (4,), 3, "classification"),
     "attention": (Attention, (5, 8), 3, "classification"),
-    "collisions": (Colliding, (4,), 3, "classification"),
-    "regression": (lambda: mlp((4,), 3, hidden=(5,)), (4,), 3, "regression"),
-    "point": (lambda: mlp((4,), 3, hidden=(5,)), (4,), 1, "classification"),
+    "norms, as a point": (normed, (4,), 1, "classification"),
+    "collisions, regression": (Colliding, (4,), 3, "regression"),
 }
 
 
