@@ -7,6 +7,7 @@ from torch import Tensor
 
 from bitsback.given.network import Network
 from bitsback.given.params import Params
+from bitsback.posterior.contract import Posterior
 from bitsback.posterior.inference import Batch
 from bitsback.posterior.likelihood import Likelihood
 from bitsback.posterior.point import PointPosterior
@@ -25,6 +26,9 @@ class Recorder:
 
     def __repr__(self) -> str:
         return f"Recorder({self.noise})"
+
+    def starting_at(self, posterior: Posterior) -> "Recorder":
+        return self
 
     def objective(self, network: Network, likelihood: Likelihood, masks: Params) -> "Recorder":
         return self

@@ -14,7 +14,7 @@ from bitsback.given.reference import mlp
 from bitsback.posterior.fit import Examples, FitSettings, fit
 from bitsback.posterior.inference import Batch
 from bitsback.posterior.likelihood import Likelihood
-from bitsback.posterior.mean_field import MeanField
+from bitsback.posterior.mean_field import MeanField, MeanFieldPosterior
 from bitsback.posterior.optimization import Optimization
 from bitsback.posterior.prior import Normal, ScaleMixture
 from tests.networks import Transposed, normed
@@ -214,3 +214,17 @@ def test_standard_deviations_alone_have_a_rate_of_their_own():
     rates = {name: objective.rate(name) for name in objective.start()}
     assert {name for name, rate in rates.items() if rate == 7.0} == {f"log_std/{name}" for name in network.bayesian}
     assert {rate for name, rate in rates.items() if not name.startswith("log_std/")} == {1.0}
+
+
+def test_standard_deviations_go_on_where_a_posterior_is():
+    network = small()
+    means = {name: param.clone() for name, param in network.params.items()}
+    stds = {name: torch.rand_like(param) for name, param in means.items()}
+    next(iter(stds.values())).flatten()[0] = 0.0  # pruned: it starts afresh
+    before = MeanFieldPosterior(means, stds, {})
+    inference = MeanField(initial_std=0.02).starting_at(before)
+    objective = inference.objective(network, CLASSES, {})
+    after = objective.posterior(objective.start(), {}).stds
+    expected = {name: torch.where(std > 0, std, torch.tensor(0.02)) for name, std in stds.items()}
+    for name, std in expected.items():
+        torch.testing.assert_close(after[name], std)

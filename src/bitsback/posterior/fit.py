@@ -127,7 +127,7 @@ def fit(
         raise DataError("the training split is empty; at least one example is needed")
     objective = inference.objective(network, likelihood, masks or {})
     said = [repr(inference), repr(likelihood), network.graph.code, list(network.bayesian), list(masks or {})]
-    tensors = [network.params, network.buffers, masks or {}, examples._asdict()]
+    tensors = [objective.start(), network.params, network.buffers, masks or {}, examples._asdict()]
     fingerprint = "" if path is None else _fingerprint(settings, said, tensors)
     with _own_random_state(settings.seed):
         loop = _Loop(objective, network, examples, settings)

@@ -60,6 +60,10 @@ class Objective(Protocol):
 class Inference(Protocol):
     """A method that fits a posterior."""
 
+    def starting_at(self, posterior: Posterior) -> "Inference":
+        """The same method with its spread starting at a posterior's; means start where the network's params are."""
+        ...
+
     def objective(self, network: Network, likelihood: Likelihood, masks: Params) -> Objective:
         """The method's objective on a network traced for training; `masks` (0/1 by param name) hold pruned weights at 0."""
         ...

@@ -3,8 +3,9 @@
 Kingma, Salimans, Welling, "Variational Dropout and the Local Reparameterization Trick", NeurIPS 2015, section 2.3.
 
 For a linear layer with independent normal weights the pre-activations of one datum are independent normals with mean
-x · mean and variance x² · var: drawing those gives the same distribution with far less gradient noise. For a convolution the
-draws at different positions share weights and are correlated; taking them as independent is an approximation.
+x · mean and variance x² · var: drawing those gives the same distribution with far less gradient noise. For a convolution, or
+a linear layer over several positions of one datum (tokens), the draws at different positions share weights and are
+correlated; taking them as independent is an approximation.
 """
 
 import math

@@ -9,7 +9,7 @@ The standard deviations are trained as logarithms, so that the entropy's gradien
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor
 from bitsback.errors import RecipeError
 from bitsback.given.network import Network
 from bitsback.given.params import Params
-from bitsback.posterior.contract import Gaussian
+from bitsback.posterior.contract import Gaussian, Posterior
 from bitsback.posterior.inference import Batch
 from bitsback.posterior.likelihood import Likelihood
 from bitsback.posterior.local_reparametrization import LocalReparametrization, reparametrizable
@@ -66,6 +66,7 @@ class MeanField:
         initial_std: every weight's standard deviation before the first step.
         std_rate: what multiplies the learning rate of the log standard deviations. Adam moves a variable by at most about
             its rate per step, so a run of a few hundred steps leaves them near their start without it.
+        starts: standard deviations by param name that stand in for `initial_std` where they are above 0.
     """
 
     prior: Prior = field(default_factory=ScaleMixture)
@@ -73,6 +74,12 @@ class MeanField:
     kl: Literal["sampled", "closed_form"] | None = None
     initial_std: float = 1e-3
     std_rate: float = 5.0
+    starts: Params = field(default_factory=dict, repr=False, compare=False)
+
+    def starting_at(self, posterior: Posterior) -> "MeanField":
+        """The same settings with standard deviations that start at a posterior's, where it has any."""
+        starts = {name: var.sqrt() for name, (_, var) in posterior.marginals().items()}
+        return replace(self, starts=starts)
 
     def objective(self, network: Network, likelihood: Likelihood, masks: Params) -> "MeanFieldObjective":
         """The negative ELBO on a network traced for training.
@@ -105,9 +112,9 @@ class MeanFieldObjective:
 
     def start(self) -> Params:
         """The network's own params as means, the initial standard deviation, and the likelihood's variable."""
-        params, log_std = self.network.params, math.log(self.settings.initial_std)
+        params = self.network.params
         variables = {f"mean/{n}": params[n].clone() for n in self.network.bayesian}
-        variables |= {f"log_std/{n}": torch.full_like(params[n], log_std) for n in self.network.bayesian}
+        variables |= {f"log_std/{n}": torch.log(self._initial_std(n)) for n in self.network.bayesian}
         variables |= {f"point/{n}": params[n].clone() for n in self.points}
         return {**variables, "log_noise": self.likelihood.start()}
 
@@ -156,6 +163,11 @@ class MeanFieldObjective:
         points = {n: variables[f"point/{n}"].detach().clone() for n in self.points}
         kept_buffers = {n: buffer.clone() for n, buffer in buffers.items()}
         return MeanFieldPosterior(means, stds, {**points, **self.constant, **kept_buffers})
+
+    def _initial_std(self, name: str) -> Tensor:
+        usual = torch.full_like(self.network.params[name], self.settings.initial_std)
+        given = self.settings.starts.get(name, usual)
+        return torch.where(given > 0, given, usual)
 
     @property
     def _sampled(self) -> bool:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bitsback.given.network import Network
 from bitsback.given.params import Params
-from bitsback.posterior.contract import Gaussian
+from bitsback.posterior.contract import Gaussian, Posterior
 from bitsback.posterior.inference import Batch
 from bitsback.posterior.likelihood import Likelihood
 
@@ -37,6 +37,11 @@ class PointPosterior:
 @dataclass(frozen=True)
 class Point:
     """Fits one value of the params; dropout is the network's own."""
+
+    def starting_at(self, posterior: Posterior) -> "Point":
+        """Itself: a point has no spread."""
+        del posterior
+        return self
 
     def objective(self, network: Network, likelihood: Likelihood, masks: Params) -> "PointObjective":
         """The negative log likelihood of the params."""

@@ -103,7 +103,7 @@ class _Recovery:
         recipe, data = self.materials.recipe, self.materials.data
         fitted = training.fit(
             at_mean(self.materials.traces.train, posterior),
-            inference(recipe),
+            inference(recipe).starting_at(posterior),
             likelihood(data),
             examples(data, data.train),
             replace(fit_settings(recipe), epochs=recipe.compress.fine_tune_epochs, seed=recipe.seed + cycle),
