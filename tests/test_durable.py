@@ -1,4 +1,3 @@
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,4 +24,4 @@ def test_what_is_interrupted_leaves_nothing(error: type[BaseException], tmp_path
     with pytest.raises(error):
         replace_file(path, chunks())
     assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["file"]
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]

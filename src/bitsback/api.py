@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -35,9 +35,11 @@ from bitsback.posterior.fit import FitSettings, Progress
 from bitsback.posterior.fit import fit as train
 from bitsback.posterior.inference import Inference
 from bitsback.posterior.mean_field import MeanField
+from bitsback.posterior.point import Point
 from bitsback.run.abstention import decide
 from bitsback.run.fitted import FittedNetwork, examples, likelihood, trace_both, units
 from bitsback.run.programs import artifact, described_again, figures_of, opened
+from bitsback.run.rehearsal import check_form
 from bitsback.runtime.predictor import Predictor
 
 
@@ -86,6 +88,7 @@ def fit(
     epochs: int | None = None,
     settings: FitSettings | None = None,
     deterministic: Sequence[str] = (),
+    form: Literal["point", "ensemble"] | None = None,
     checkpoint: str | Path | None = None,
     watch: Callable[[Progress], None] | None = None,
 ) -> FittedNetwork:
@@ -98,11 +101,14 @@ def fit(
         epochs: Passes over the training split, in place of the settings' own number.
         settings: Of the training loop: batch, optimizer, temperature, seed, ...
         deterministic: Patterns of params that stay points.
+        form: What will ship, made once of the untrained network to see that it can be; when None, the ensemble where
+            `inference` gives something to draw from, else the point.
         checkpoint: A file to go on from after a kill, and to save the state in.
         watch: Is told the progress.
 
     Raises:
         NetworkError: The network cannot be traced, or does not fit the data.
+        ExportError: The form cannot be made of it.
         RecipeError: A setting is out of range.
         DataError: The loss stops being a number.
         RunError: The checkpoint cannot be read or written.
@@ -110,6 +116,7 @@ def fit(
     settings = settings or FitSettings()
     settings = settings if epochs is None else replace(settings, epochs=epochs)
     traces = trace_both(module, data, deterministic)
+    check_form(traces.evaluation, data, form or ("point" if isinstance(inference, Point) else "ensemble"))
     path = Path(checkpoint) if checkpoint is not None else None
     fitted = train(
         traces.train,

@@ -33,6 +33,10 @@ class Recorder:
     def objective(self, network: Network, likelihood: Likelihood, masks: Params) -> "Recorder":
         return self
 
+    @property
+    def decays(self) -> bool:
+        return True
+
     def start(self) -> Params:
         return {"number": torch.ones(1), "log_noise": torch.zeros(0)}
 

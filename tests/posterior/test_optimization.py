@@ -59,3 +59,9 @@ def test_the_first_step_of_adam_is_the_learning_rate():
 def test_settings_out_of_range_are_refused(name, value):
     with pytest.raises(RecipeError, match=f"{name} is {value}; it must be"):
         Optimization(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["optimizer", "schedule"])
+def test_an_unknown_name_is_refused(name: str) -> None:
+    with pytest.raises(RecipeError, match=f"{name} is 'linear'"):
+        Optimization(**{name: "linear"})

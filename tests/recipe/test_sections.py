@@ -22,7 +22,13 @@ SAME = {
     "mean field": (sections.MeanField(), mean_field.MeanField()),
     "measure": (sections.Measure(), Timing()),
 }
-ELSEWHERE = {"optimization", "temperature", "seed", "prior", "starts"}  # these stand elsewhere in a recipe, or come from a run
+ELSEWHERE = {
+    "optimization",
+    "temperature",
+    "seed",
+    "prior",
+    "starts",
+}  # these stand elsewhere in a recipe, or come from a run
 
 
 @pytest.mark.parametrize("part", SAME)

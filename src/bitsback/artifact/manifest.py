@@ -66,20 +66,25 @@ class AbstainRule:
     Attributes:
         score: `total` or `knowledge`.
         threshold: in the score's unit.
-        error_rate: the tolerated share of wrong answers among those given (for regression, the bound of the mean loss).
+        error_rate: the tolerated share of wrong answers among those given.
         confidence: with which that was promised when the threshold was chosen.
+        tolerance: regression only: an answer is wrong if any target is off by more, in target units; None where nothing
+            is said of it. It is left out of the JSON then.
     """
 
     score: str
     threshold: float
     error_rate: float
     confidence: float
+    tolerance: float | None = None
 
     def __post_init__(self) -> None:
         _require(self.score in SCORES, "abstain.score", self.score)
         _require(math.isfinite(self.threshold), "abstain.threshold", self.threshold)
         _require(0 <= self.error_rate < math.inf, "abstain.error_rate", self.error_rate)
         _require(0 < self.confidence < 1, "abstain.confidence", self.confidence)
+        tolerated = self.tolerance is None or 0 < self.tolerance < math.inf
+        _require(tolerated, "abstain.tolerance", self.tolerance)
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,8 @@ class Manifest:
         _require(0 < self.outputs < 2**24, "outputs", self.outputs)
         expected = self.outputs if self.task == "classification" else 0
         _require(len(self.labels) == expected, "labels", f"{len(self.labels)} for {self.outputs} outputs")
+        tolerance = None if self.abstain is None else self.abstain.tolerance
+        _require(tolerance is None or self.task == "regression", "abstain.tolerance", f"{tolerance} in a {self.task}")
 
     def to_json(self) -> bytes:
         """The manifest as UTF-8 JSON: keys sorted, no spaces, the same bytes for the same manifest.
@@ -131,6 +138,8 @@ class Manifest:
             ArtifactError: the recipe or a measurement holds what JSON cannot.
         """
         content = {"format": FORMAT, **asdict(self)}
+        if self.abstain is not None and self.abstain.tolerance is None:
+            del content["abstain"]["tolerance"]
         try:
             text = json.dumps(content, allow_nan=False, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
             data = text.encode()
@@ -202,6 +211,7 @@ def _abstain(fields: Fields) -> AbstainRule:
         threshold=fields.number("threshold"),
         error_rate=fields.number("error_rate"),
         confidence=fields.number("confidence"),
+        tolerance=fields.number("tolerance") if "tolerance" in fields.found else None,
     )
     fields.close()
     return found

@@ -59,9 +59,10 @@ def _lines(path: Path, size: int, sections: dict[str, int], manifest: Manifest) 
     if abstain is None:
         lines.append("  declines   never")
     else:
+        off = "wrong" if abstain.tolerance is None else f"off by more than {abstain.tolerance:g}"
         lines.append(
             f"  declines   where {abstain.score} > {abstain.threshold:.6g}: with confidence {abstain.confidence:g} at most "
-            f"{abstain.error_rate:.2%} of its answers are wrong"
+            f"{abstain.error_rate:.2%} of its answers are {off}"
         )
     for row in manifest.measurements:
         named = quantity(str(row["what"]))

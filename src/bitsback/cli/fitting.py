@@ -10,6 +10,7 @@ from bitsback.cli.options import (
     DataFolder,
     Json,
     Run,
+    SameSeed,
     Seed,
     Settings,
     absolute,
@@ -64,6 +65,7 @@ def compress(
     cycles: Annotated[int | None, typer.Option(help="Prune in so many steps.")] = None,
     fine_tune_epochs: Annotated[int | None, typer.Option(help="Train under the mask after each step.")] = None,
     data: DataFolder = None,
+    seed: SameSeed = None,
     settings: Settings = None,
     as_json: Json = False,
 ) -> None:
@@ -76,7 +78,7 @@ def compress(
 
     changes = {"compress.policy": _policy(policy), "data.folder": absolute(data)}
     changes |= {"compress.policy.default.sparsity": sparsity, "compress.policy.default.saliency": saliency}
-    changes |= {"compress.cycles": cycles, "compress.fine_tune_epochs": fine_tune_epochs}
+    changes |= {"compress.cycles": cycles, "compress.fine_tune_epochs": fine_tune_epochs, "seed": seed}
     made, materials = opened(context, folder, changes, settings)
     with watching(as_json) as watcher:
         pruned = compress_stage(made, materials, watch=watcher.watch)

@@ -11,6 +11,7 @@ from bitsback.cli.options import (
     DataFolder,
     Json,
     Run,
+    SameSeed,
     Seed,
     Settings,
     absolute,
@@ -50,14 +51,20 @@ def run(
 
 
 def evaluate(
-    context: typer.Context, folder: Run, data: DataFolder = None, settings: Settings = None, as_json: Json = False
+    context: typer.Context,
+    folder: Run,
+    *,
+    data: DataFolder = None,
+    seed: SameSeed = None,
+    settings: Settings = None,
+    as_json: Json = False,
 ) -> None:
     """Measure the quality of every form before and after compression, as ONNX Runtime runs it, and how robust it is.
 
     Example: bitsback evaluate runs/mnist --set evaluate.levels=[0.1,0.3]
     """
     need_torch()
-    made, materials = opened(context, folder, {"data.folder": absolute(data)}, settings)
+    made, materials = opened(context, folder, {"data.folder": absolute(data), "seed": seed}, settings)
     from bitsback.run.evaluate import evaluate as evaluate_stage
 
     with watching(as_json) as watcher:
@@ -81,6 +88,7 @@ def pack(
     ] = None,
     confidence: Annotated[float | None, typer.Option(help="How sure the promise is to be kept, such as 0.95.")] = None,
     data: DataFolder = None,
+    seed: SameSeed = None,
     settings: Settings = None,
     as_json: Json = False,
 ) -> None:
@@ -95,6 +103,7 @@ def pack(
         "abstain.error_rate": error_rate,
         "abstain.confidence": confidence,
         "data.folder": absolute(data),
+        "seed": seed,
     }
     made, materials = opened(context, folder, changes, settings)
     from bitsback.run.pack import pack as pack_stage
@@ -144,7 +153,8 @@ def _chain(context: typer.Context, folder: Path, recipe: "Recipe", as_json: bool
 def _packed(made: "RunFolder", packed: "Packed") -> dict[str, Any]:
     found = packed.decision.abstention
     abstain = None if found is None else {"score": found.score, "threshold": found.threshold}
-    return {"run": str(made.path), "model": str(made.file("model")), "bytes": packed.bytes, "abstain": abstain}
+    said = {"run": str(made.path), "model": str(made.file("model")), "bytes": packed.bytes, "abstain": abstain}
+    return {**said, "evaluated": packed.evaluated}
 
 
 def _packed_text(made: "RunFolder", packed: "Packed") -> str:
@@ -152,14 +162,16 @@ def _packed_text(made: "RunFolder", packed: "Packed") -> str:
     if found is None:
         promise = f"it answers everything: {packed.decision.reason}"
     else:
+        off = "wrong" if found.tolerance is None else f"off by more than {found.tolerance:g}"
         promise = (
             f"it declines where {found.score} > {found.threshold:.4g}, so that with confidence {found.confidence:g} at most "
-            f"{found.error_rate:.1%} of its answers are wrong"
+            f"{found.error_rate:.1%} of its answers are {off}"
         )
-    measured = (
-        "" if packed.measured > 1 else f"\nits manifest has no figures: bitsback evaluate {made.path}, then pack again"
+    advice = (
+        f"\nthe quality of this program was not evaluated, so its manifest does not say it: run `bitsback evaluate "
+        f"{made.path}` and then `bitsback pack {made.path}` again"
     )
-    return f"{made.file('model')}: {packed.bytes:,} bytes; {promise}{measured}"
+    return f"{made.file('model')}: {packed.bytes:,} bytes; {promise}{'' if packed.evaluated else advice}"
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

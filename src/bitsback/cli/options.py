@@ -19,6 +19,7 @@ _TORCH = ("torch", "onnx", "onnxscript", "pydantic", "safetensors")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Seed = Annotated[int | None, typer.Option(help="Decides every draw: same seed, same result.", min=0)]
+SameSeed = Annotated[int | None, typer.Option("--seed", help="Checks that the run has this seed.", min=0)]
 DataFolder = Annotated[
     Path | None, typer.Option("--data", help="A folder that is one data set, or that holds named ones (mnist/).")
 ]

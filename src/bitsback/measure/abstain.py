@@ -23,6 +23,7 @@ Sources: Angelopoulos, Bates, Candès, Jordan and Lei, "Learn then Test", 2021 (
 binary loss); Geifman and El-Yaniv, "Selective Classification for Deep Neural Networks", 2017.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -59,8 +60,10 @@ class Promise:
                 raise RecipeError(f"The promise's {name} is {getattr(self, name)}; it must lie between 0 and 1.")
         if self.score not in {"total", "knowledge"}:
             raise RecipeError(f"The promise's score is {self.score!r}; it must be 'total' or 'knowledge'.")
-        if self.tolerance is not None and not self.tolerance > 0.0:
+        if self.tolerance is not None and not 0.0 < self.tolerance < math.inf:
             raise RecipeError(f"The promise's tolerance is {self.tolerance}; it must be above 0, in target units.")
+        if type(self.thresholds) is not int or self.thresholds < 1:
+            raise RecipeError(f"The promise's thresholds is {self.thresholds!r}; it must be a count, at least 1.")
 
 
 @dataclass(frozen=True)

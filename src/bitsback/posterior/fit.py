@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -17,12 +17,14 @@ from bitsback.given.network import Network
 from bitsback.given.params import Params
 from bitsback.posterior import checkpoint
 from bitsback.posterior.checkpoint import TrainingState
+from bitsback.posterior.compilation import loss_function
 from bitsback.posterior.contract import Posterior
 from bitsback.posterior.inference import Batch, Inference, Objective
 from bitsback.posterior.likelihood import Likelihood
 from bitsback.posterior.optimization import Optimization
+from bitsback.posterior.streams import stream, stream_seed
 
-_WORTH_COMPILING = 4000  # steps; compiling takes as long as about two thousand steps of a small network
+KlWeighting = Literal["even", "geometric"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class FitSettings:
             2^(M−i) / (2^M − 1) of it (Blundell et al. 2015, section 3.4). Both sum to the whole KL over an epoch.
         antithetic: whether every second step uses the noise of the step before with its sign turned. Each step's noise is as
             normal as before, two neighbours' errors partly cancel, and half of the drawing is saved.
-        compile: whether `torch.compile` is used; None: for runs of at least 4,000 steps.
+        compile: whether `torch.compile` is used; None: for runs of at least 4,000 steps where there is a C++ compiler.
         checkpoint_seconds: the least time between checkpoints.
         seed: decides the order of the data and every draw.
     """
@@ -47,7 +49,7 @@ class FitSettings:
     batch: int = 100
     optimization: Optimization = field(default_factory=Optimization)
     temperature: float = 1.0
-    kl_weighting: Literal["even", "geometric"] = "even"
+    kl_weighting: KlWeighting = "even"
     antithetic: bool = True
     compile: bool | None = None
     checkpoint_seconds: float = 20.0
@@ -56,6 +58,10 @@ class FitSettings:
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 1:
             raise RecipeError(f"epochs = {self.epochs} and batch = {self.batch} must both be at least 1")
+        if self.kl_weighting not in get_args(KlWeighting):
+            raise RecipeError(
+                f"kl_weighting is {self.kl_weighting!r}; it must be one of {', '.join(get_args(KlWeighting))}"
+            )
         if not 0 <= self.temperature < float("inf"):
             raise RecipeError(f"temperature is {self.temperature}; it must be a finite number, at least 0")
 
@@ -121,11 +127,16 @@ def fit(
 
     Raises:
         DataError: the training split is empty, or the loss stops being a number.
+        RecipeError: weight decay is asked for beside a prior, or compilation without a compiler.
         RunError: a checkpoint cannot be read or written.
     """
     if len(examples.inputs) == 0:
         raise DataError("the training split is empty; at least one example is needed")
     objective = inference.objective(network, likelihood, masks or {})
+    if settings.optimization.weight_decay and not objective.decays:
+        raise RecipeError(
+            f"weight_decay is {settings.optimization.weight_decay}; a posterior has a prior instead, so it must be 0"
+        )
     said = [repr(inference), repr(likelihood), network.graph.code, list(network.bayesian), list(masks or {})]
     tensors = [objective.start(), network.params, network.buffers, masks or {}, examples._asdict()]
     fingerprint = "" if path is None else _fingerprint(settings, said, tensors)
@@ -162,7 +173,7 @@ class _Loop:
         self.batch = min(settings.batch, len(examples.inputs))
         self.per_epoch = len(examples.inputs) // self.batch
         self.steps = self.per_epoch * settings.epochs
-        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.generator = stream(settings.seed, "noise")
         variables = {name: tensor.requires_grad_() for name, tensor in objective.start().items()}
         buffers = {name: tensor.clone() for name, tensor in network.buffers.items()}
         self.state = TrainingState(variables, buffers, {}, torch.empty(0), torch.empty(0), torch.empty(0))
@@ -170,7 +181,8 @@ class _Loop:
             list(variables.values()), [objective.rate(name) for name in variables]
         )
         self.noise = torch.empty(objective.noise_size(self.batch))
-        self.loss = self._loss_function()
+        self.loss = loss_function(objective, settings.compile, self.steps)
+        self.order, self.ordered = torch.empty(0, dtype=torch.int64), -1  # the data's order in the epoch `ordered`
         self.last_nll = float("nan")
         self.nll_sum = torch.zeros(())
         self.began = time.monotonic()
@@ -184,8 +196,8 @@ class _Loop:
         epoch, index = divmod(state.step, self.per_epoch)
         if index == 0:
             self.nll_sum = torch.zeros(())
-        if index == 0 or not hasattr(self, "order"):
-            self.order = self._order(epoch)
+        if epoch != self.ordered:
+            self.order, self.ordered = self._order(epoch), epoch
         self.settings.optimization.set_rate(self.optimizer, state.step / self.steps)
         chosen = self.order[index * self.batch : (index + 1) * self.batch]
         inputs, targets = self.examples.inputs[chosen], self.examples.targets[chosen]
@@ -236,7 +248,7 @@ class _Loop:
             self._end_epoch(epoch)
 
     def _end_epoch(self, epoch: int) -> None:
-        draws = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + epoch)
+        draws = stream(self.settings.seed, "kl", epoch)
         variables = {name: tensor.detach() for name, tensor in self.state.variables.items()}
         nll, kl = float(self.nll_sum) / self.per_epoch, self.objective.kl(variables, draws)
         loss = nll + self.settings.temperature * kl / len(self.examples.inputs)
@@ -246,7 +258,7 @@ class _Loop:
         self.began = time.monotonic()
 
     def _order(self, epoch: int) -> Tensor:
-        generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + epoch)
+        generator = stream(self.settings.seed, "order", epoch)
         return torch.randperm(len(self.examples.inputs), generator=generator)
 
     def _kl_scale(self, index: int) -> float:
@@ -260,30 +272,11 @@ class _Loop:
             share = 2.0 ** -(index + 1) / (1 - 2.0**-self.per_epoch)
         return self.settings.temperature * share / (len(self.examples.inputs) / self.per_epoch)
 
-    def _loss_function(self) -> Callable[[Params, Params, Batch], Tensor]:
-        asked = self.settings.compile
-        if asked or (asked is None and self.steps >= _WORTH_COMPILING):
-            return _compiled(self.objective)
-        return self.objective.loss
-
-
-def _compiled(objective: Objective) -> Callable[[Params, Params, Batch], Tensor]:
-    """The loss through `torch.compile`, with PyTorch's own random numbers (Inductor's own are many times slower on CPU)."""
-    import torch._inductor.config
-
-    plain = torch.compile(objective.loss, dynamic=False)
-
-    def loss(variables: Params, buffers: Params, batch: Batch) -> Tensor:
-        with torch._inductor.config.patch(fallback_random=True):
-            return plain(variables, buffers, batch)
-
-    return loss
-
 
 @contextmanager
 def _own_random_state(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(stream_seed(seed, "dropout"))
         yield
 
 

@@ -32,6 +32,11 @@ class Batch:
 class Objective(Protocol):
     """The function a method minimizes for one network, likelihood and set of masks."""
 
+    @property
+    def decays(self) -> bool:
+        """Whether weight decay makes sense: not beside a prior."""
+        ...
+
     def start(self) -> Params:
         """The trained variables before the first step."""
         ...

@@ -10,7 +10,7 @@ The standard deviations are trained as logarithms, so that the entropy's gradien
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -26,6 +26,8 @@ from bitsback.posterior.prior import Prior, ScaleMixture
 from bitsback.posterior.variational_weights import KlTerm, draw, kl_gradient_only, kl_value
 
 Estimator = Literal["weight_sampling", "local_reparametrization"]
+Kl = Literal["sampled", "closed_form"]
+_KLS = get_args(Kl)
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class MeanField:
 
     prior: Prior = field(default_factory=ScaleMixture)
     estimator: Estimator = "weight_sampling"
-    kl: Literal["sampled", "closed_form"] | None = None
+    kl: Kl | None = None
     initial_std: float = 1e-3
     std_rate: float = 5.0
     starts: Params = field(default_factory=dict, repr=False, compare=False)
@@ -85,8 +87,15 @@ class MeanField:
         """The negative ELBO on a network traced for training.
 
         Raises:
-            RecipeError: the initial standard deviation or its rate is not a positive number.
+            RecipeError: the estimator or the KL has another name, or the initial standard deviation or its rate is not a
+                positive number.
         """
+        for name, value, allowed in (
+            ("estimator", self.estimator, get_args(Estimator)),
+            ("kl", self.kl, (*_KLS, None)),
+        ):
+            if value not in allowed:
+                raise RecipeError(f"{name} is {value!r}; it must be one of {', '.join(map(str, allowed))}")
         for name in ("initial_std", "std_rate"):
             value = getattr(self, name)
             if not (value > 0 and math.isfinite(value)):
@@ -109,6 +118,11 @@ class MeanFieldObjective:
         floating = {name for name, value in network.params.items() if value.is_floating_point()}
         self.points = tuple(name for name in network.deterministic if name in floating)
         self.constant = {name: value for name, value in network.params.items() if name not in floating}
+
+    @property
+    def decays(self) -> bool:
+        """False: the weights have a prior."""
+        return False
 
     def start(self) -> Params:
         """The network's own params as means, the initial standard deviation, and the likelihood's variable."""

@@ -3,12 +3,15 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from bitsback.errors import RecipeError
+
+Optimizer = Literal["adam", "sgd"]
+Schedule = Literal["cosine", "constant"]
 
 
 @dataclass(frozen=True)
@@ -23,13 +26,19 @@ class Optimization:
         schedule: "cosine" falls to 0 over the whole training, "constant" does not fall.
     """
 
-    optimizer: Literal["adam", "sgd"] = "adam"
+    optimizer: Optimizer = "adam"
     learning_rate: float = 1e-3
     momentum: float = 0.9
     weight_decay: float = 0.0
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Schedule = "cosine"
 
     def __post_init__(self) -> None:
+        for name, value, allowed in (
+            ("optimizer", self.optimizer, get_args(Optimizer)),
+            ("schedule", self.schedule, get_args(Schedule)),
+        ):
+            if value not in allowed:
+                raise RecipeError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
         if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
             raise RecipeError(f"learning_rate is {self.learning_rate}; it must be a positive number")
         if not 0 <= self.momentum < 1:

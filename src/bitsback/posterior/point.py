@@ -56,6 +56,11 @@ class PointObjective:
         self.trained = tuple(name for name, value in network.params.items() if value.is_floating_point())
         self.constant = {name: value for name, value in network.params.items() if name not in self.trained}
 
+    @property
+    def decays(self) -> bool:
+        """True: weight decay is a point's prior."""
+        return True
+
     def start(self) -> Params:
         """The network's own params and the likelihood's variable."""
         values = {f"value/{name}": self.network.params[name].clone() for name in self.trained}

@@ -110,6 +110,10 @@ class Compress:
     def __post_init__(self) -> None:
         _check(self.cycles >= 1, "compress.cycles", self.cycles, "at least 1")
         _check(self.fine_tune_epochs >= 0, "compress.fine_tune_epochs", self.fine_tune_epochs, "at least 0")
+        own = self.masks is None or self.cycles == 1
+        _check(own, "compress.cycles", self.cycles, "1 where compress.masks says what goes")
+        recovers = self.cycles == 1 or self.fine_tune_epochs > 0
+        _check(recovers, "compress.cycles", self.cycles, "1 unless compress.fine_tune_epochs trains after each cycle")
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,7 @@ class Abstain:
         for name in ("error_rate", "confidence"):
             value = getattr(self, name)
             _check(0 < value < 1, f"abstain.{name}", value, "between 0 and 1")
-        _check(self.tolerance is None or self.tolerance > 0, "abstain.tolerance", self.tolerance, "above 0")
+        _check(self.tolerance is None or 0 < self.tolerance < math.inf, "abstain.tolerance", self.tolerance, "above 0")
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ from bitsback.recipe.sections import Recipe
 _METHODS = {"mean_field": "MeanField", "point": "Point"}
 _PRIORS = {"scale_mixture": "MixturePrior", "normal": "NormalPrior"}
 _ALTERNATIVES = {"float", "int"}
+_PATHS = (("data", "folder"), ("network", "weights"), ("compress", "masks"))
 
 
 def read(path: Path) -> Recipe:
-    """Read a recipe; the policy's and the masks' file names in it are relative to it.
+    """Read a recipe; names of files and of the data's folder in it are relative to it.
 
     Raises:
         RecipeError: There is no such file, it is no TOML, or a key or a value in it is wrong.
@@ -37,7 +38,7 @@ def parse(content: Mapping[str, Any], beside: Path = Path()) -> Recipe:
 
     Args:
         content: The tables.
-        beside: The folder that names of files are relative to.
+        beside: The folder that names of files are relative to; in the recipe they are absolute.
 
     Raises:
         RecipeError: A key or a value is wrong; the sentence names it.
@@ -57,16 +58,16 @@ def to_toml(recipe: Recipe) -> str:
 
 
 def _prepared(content: Mapping[str, Any], beside: Path) -> dict[str, Any]:
-    """File names made to lead to their files, and the policy, which checks itself, written out."""
-    compress = content.get("compress")
-    if not isinstance(compress, dict):
-        return dict(content)
-    found = dict(compress)
-    if isinstance(found.get("masks"), str):
-        found["masks"] = str(beside / found["masks"])
-    if "policy" in found:
-        found["policy"] = asdict(_policy(found["policy"], beside))
-    return {**content, "compress": found}
+    """Names of files made to lead there from anywhere, and the policy, which checks itself, written out."""
+    found = dict(content)
+    for part, key in _PATHS:
+        table = found.get(part)
+        if isinstance(table, Mapping) and isinstance(table.get(key), str):
+            found[part] = {**table, key: str((beside / table[key]).resolve())}
+    compress = found.get("compress")
+    if isinstance(compress, Mapping) and "policy" in compress:
+        found["compress"] = {**compress, "policy": asdict(_policy(compress["policy"], beside))}
+    return found
 
 
 def _policy(found: object, beside: Path) -> Policy:

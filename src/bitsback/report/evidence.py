@@ -15,6 +15,7 @@ Rows = Sequence[Measurement]
 
 _STAGES = ("dense", "compressed")
 _FORMS = ("point", "ensemble")
+_OF_A_THRESHOLD = {"coverage", "selective_error"}
 
 
 class Variant(NamedTuple):
@@ -35,13 +36,22 @@ REFERENCE = Variant("dense", "point")
 def newest(rows: Iterable[Measurement]) -> list[Measurement]:
     """Gives the last row for each (what, of), oldest first.
 
-    Rows about a compressed network of another sparsity than the newest are left out, so that the size of one network
-    never stands beside the quality of another; so are rows whose `of` holds a list.
+    The size of one network never stands beside the quality of another: for each stage and form, rows about another
+    program than the newest are left out, and rows about a compressed network of another sparsity than the newest. So are
+    figures of a threshold but for the newest one, and rows whose `of` holds a list.
     """
     readable = [row for row in rows if all(isinstance(found, str | int | float) for found in row.of.values())]
     ordered = sorted(latest(readable), key=lambda row: str(row.time))
     sparsity = packed_sparsity(ordered)
-    return [row for row in ordered if not _is_packed(row) or number(row, "sparsity") in {None, sparsity}]
+    fitting = [row for row in ordered if not _is_packed(row) or number(row, "sparsity") in {None, sparsity}]
+    programs = {variant(row): row.of["program"] for row in fitting if "program" in row.of}
+    thresholds = {(row.what, variant(row)): row for row in fitting if row.what in _OF_A_THRESHOLD}
+    return [
+        row
+        for row in fitting
+        if row.of.get("program") in {None, programs.get(variant(row))}
+        and thresholds.get((row.what, variant(row)), row) is row
+    ]
 
 
 def packed_sparsity(rows: Rows) -> float | None:

@@ -31,7 +31,7 @@ class Decision:
         found = self.abstention
         if found is None:
             return None
-        return AbstainRule(found.score, found.threshold, found.error_rate, found.confidence)
+        return AbstainRule(found.score, found.threshold, found.error_rate, found.confidence, found.tolerance)
 
 
 def decide(predictor: Predictor, data: Dataset, promise: Promise) -> Decision:
@@ -61,11 +61,22 @@ def promise_of(asked: Abstain | None) -> Promise:
 
 
 def rows(decision: Decision, predictor: Predictor, data: Dataset, of: dict[str, Scalar]) -> list[Measurement]:
-    """How often it answers on the test split, and how often it is then wrong; nothing where there is no threshold."""
-    if decision.abstention is None:
+    """How often it answers on the test split, and how often it is then wrong; nothing where there is no threshold.
+
+    Each row says of which promise it is: another promise has another threshold.
+    """
+    if decision.abstention is None or not len(data.test.inputs):
         return []
-    judged = _judged(predictor, data.test, decision.promise, data)
-    said = {**of, "score": decision.promise.score}
+    promise = decision.promise
+    judged = _judged(predictor, data.test, promise, data)
+    said: dict[str, Scalar] = {
+        **of,
+        "score": promise.score,
+        "error_rate": promise.error_rate,
+        "confidence": promise.confidence,
+    }
+    if promise.tolerance is not None:
+        said["tolerance"] = promise.tolerance
     values = figures(decision.abstention, judged)
     return [Measurement(what, value, "share", of=said) for what, value in values.items()]
 

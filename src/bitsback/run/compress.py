@@ -26,6 +26,7 @@ from bitsback.run import portrait
 from bitsback.run.fit import dense, from_stored
 from bitsback.run.fitted import FittedNetwork, at_mean, examples, likelihood
 from bitsback.run.folder import RunFolder
+from bitsback.run.identity import check_data
 from bitsback.run.materials import Materials, fit_settings, inference
 
 
@@ -42,8 +43,9 @@ def compress(run: RunFolder, materials: Materials, *, watch: Callable[[Progress]
 
     Raises:
         PolicyError: The policy does not fit the network.
-        RunError: The folder lacks a posterior, or cannot be written.
+        RunError: The folder lacks a posterior or cannot be written, or the data are others than those of the fit.
     """
+    check_data(run, materials.data)
     recipe, before = materials.recipe, dense(run, materials)
     recovery = _Recovery(run, materials, before.units.log_noise, watch)
     pruned = _pruned(recipe, before.posterior, recovery)

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from bitsback.errors import RunError
 from bitsback.measure import quality
 from bitsback.measure.journal import Measurement
-from bitsback.run import abstention, portrait
+from bitsback.run import portrait
 from bitsback.run.compress import compressed
 from bitsback.run.fit import dense
 from bitsback.run.folder import RunFolder
-from bitsback.run.gallery import gallery
+from bitsback.run.identity import check_data
 from bitsback.run.materials import Materials
-from bitsback.run.programs import Made, Variant, described_again, make, opened
+from bitsback.run.programs import Made, Variant, make
 from bitsback.run.robustness import robustness
 from bitsback.run.sweep import sweep
 
@@ -28,23 +28,22 @@ def evaluate(run: RunFolder, materials: Materials, *, tell: Callable[[str], None
         The rows, as they are now in the journal.
 
     Raises:
-        RunError: An earlier stage's result is missing, or the folder cannot be written.
+        RunError: An earlier stage's result is missing, the data are others than those of the fit, or the folder cannot
+            be written.
         ExportError: A program cannot be exported, or answers otherwise than PyTorch.
     """
     recipe, data = materials.recipe, materials.data
     if not len(data.test.inputs):
         raise RunError(f"the data set '{data.name}' has no test samples to evaluate on")
+    check_data(run, data)
     rows: list[Measurement] = []
     for variant in variants(run, materials):
         tell(f"evaluating the {variant.stage} {variant.form}")
         made = make(run, variant, data)
         rows += _quality(made, materials) + _size(made)
-        reference = (variant.stage, variant.form) == ("dense", "point")
-        if reference or is_shipped(variant, materials):
+        if (variant.stage, variant.form) == ("dense", "point") or is_shipped(variant, materials):
             tell(f"perturbing the inputs of the {variant.stage} {variant.form}")
             rows += robustness(made, data, recipe.evaluate)
-        if is_shipped(variant, materials):
-            rows += _shipped(made, materials)
     if recipe.evaluate.sparsities:
         tell("sweeping over sparsities")
         rows += sweep(_variant("dense", recipe.predicts, run, materials), data, recipe.evaluate)
@@ -87,15 +86,3 @@ def _size(made: Made) -> list[Measurement]:
         Measurement("kept_parameters", fitted.parameters - fitted.gone, "", of=made.of),
         portrait.layers(made.variant.draws(), fitted.masks, made.of),
     ]
-
-
-def _shipped(made: Made, materials: Materials) -> list[Measurement]:
-    """What only the program that ships has: when it declines, and examples."""
-    data, predictor = materials.data, made.predictor()
-    decision = abstention.decide(predictor, data, abstention.promise_of(materials.recipe.abstain))
-    declining = opened(described_again(made.artifact, abstain=decision.rule))
-    outside = declining.predict(data.out_of_distribution) if len(data.out_of_distribution) else None
-    white = made.artifact.manifest.input.white
-    shown = gallery(declining.predict(data.test.inputs), outside, data, white, made.of)
-    of = {**made.of, "split": "test"}
-    return [*abstention.rows(decision, predictor, data, of), *([shown] if shown else [])]

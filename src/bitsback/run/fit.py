@@ -17,7 +17,9 @@ from bitsback.recipe.text import parse, to_toml
 from bitsback.run import folder, portrait
 from bitsback.run.fitted import FittedNetwork, examples, likelihood, units
 from bitsback.run.folder import RunFolder
+from bitsback.run.identity import check_data, remember_data
 from bitsback.run.materials import Materials, fit_settings, gather, inference, prior
+from bitsback.run.rehearsal import rehearse
 from bitsback.run.watcher import Watcher
 
 _SHAPING = ("seed", "temperature", "data", "network", "inference", "fit")
@@ -37,16 +39,21 @@ def fit(path: Path, recipe: Recipe, watcher: Watcher, *, command: str) -> tuple[
         The folder and what was fitted.
 
     Raises:
-        RunError: The folder holds another run, or cannot be written.
+        RunError: The folder holds another run or one of other data, or cannot be written.
+        ExportError: What will ship cannot be made of this network.
         BitsbackError: Something that the recipe names is not there or does not fit.
     """
     folder.check_free(path)
     check_same(path, recipe)
     materials, settings, method = gather(recipe), fit_settings(recipe), inference(recipe)
+    data, there = materials.data, RunFolder(path)
+    check_data(there, data)
+    if not there.has("posterior") and not there.has("checkpoint"):
+        rehearse(materials)
     run = folder.make(path, command)
     run.write("recipe", to_toml(recipe))
+    remember_data(run, data)
     if not run.has("posterior"):
-        data = materials.data
         watcher.tell(f"fitting {recipe.network.name} to {data.name}, {len(data.train.inputs):,} samples")
         fitted = training.fit(
             materials.traces.train,

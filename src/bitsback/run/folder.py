@@ -3,6 +3,7 @@
 ```
 run.json               the format and its version
 recipe.toml            the run as data
+data.json              which data it was fitted to
 checkpoint.safetensors the training's state, while it trains
 posterior.safetensors  fit's result          compressed.safetensors, policy.toml   compress's result
 programs/              every form as a program, as evaluate measured it
@@ -28,6 +29,7 @@ from bitsback.measure.provenance import provenance
 FORMAT, VERSION = "bitsback-run", 1
 _NAMES = {
     "recipe": "recipe.toml",
+    "data": "data.json",
     "checkpoint": "checkpoint.safetensors",
     "posterior": "posterior.safetensors",
     "compressed": "compressed.safetensors",
@@ -95,9 +97,17 @@ class RunFolder:
 
     def record(self, rows: Iterable[Measurement], seed: int | None) -> list[Measurement]:
         """Append rows to the journal with their origin, and give them back with it."""
-        stamped = stamp(rows, provenance(self.command, seed))
-        Journal(self.file("journal")).append(stamped)
+        stamped = self.stamped(rows, seed)
+        self.append(stamped)
         return stamped
+
+    def stamped(self, rows: Iterable[Measurement], seed: int | None) -> list[Measurement]:
+        """Rows with their origin, not yet in the journal."""
+        return stamp(rows, provenance(self.command, seed))
+
+    def append(self, stamped: Iterable[Measurement]) -> None:
+        """Append rows that have their origin to the journal."""
+        Journal(self.file("journal")).append(stamped)
 
     def rows(self) -> list[Measurement]:
         """The journal, oldest first."""

@@ -1,17 +1,24 @@
 """The fourth stage: the program that ships in one file, with its abstain threshold, its figures and its recipe."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from bitsback.artifact.container import write
 from bitsback.errors import PromiseError
 from bitsback.measure.journal import Measurement
+from bitsback.recipe.text import to_toml
 from bitsback.run import abstention
 from bitsback.run.abstention import Decision
 from bitsback.run.evaluate import shipped, variants
 from bitsback.run.folder import RunFolder
+from bitsback.run.gallery import gallery
+from bitsback.run.identity import check_data
 from bitsback.run.materials import Materials
-from bitsback.run.programs import Made, described_again, figures_of, made_before, make
+from bitsback.run.programs import Made, described_again, figures_of, made_before, make, opened
+
+_DECIDED = {"coverage", "selective_error"}  # figures of a threshold: those of an earlier one say nothing of this file
 
 
 @dataclass(frozen=True)
@@ -21,12 +28,12 @@ class Packed:
     Attributes:
         bytes: The size of the file.
         decision: Its abstain threshold, or why it has none.
-        measured: How many figures its manifest has.
+        evaluated: Whether its manifest says how good it is: `evaluate` has measured this very program.
     """
 
     bytes: int
     decision: Decision
-    measured: int
+    evaluated: bool
 
 
 def pack(run: RunFolder, materials: Materials) -> Packed:
@@ -34,53 +41,77 @@ def pack(run: RunFolder, materials: Materials) -> Packed:
 
     Args:
         run: The folder, with what `fit` and `compress` left in it; what `evaluate` measured goes into the manifest.
-        materials: Of its recipe.
+        materials: Of its recipe, which becomes the folder's: what is evaluated next is what was packed.
 
     Returns:
         What was packed.
 
     Raises:
         PromiseError: The recipe asks for a promise that the data cannot give; nothing was written.
-        RunError: An earlier stage's result is missing.
+        RunError: An earlier stage's result is missing, or the data are others than those of the fit.
         ArtifactError: The file cannot be written; what was there before still is.
     """
     recipe, data = materials.recipe, materials.data
+    check_data(run, data)
     model = make(run, shipped(run, materials), data)
     decision = abstention.decide(model.predictor(), data, abstention.promise_of(recipe.abstain))
     if recipe.abstain is not None and decision.abstention is None:
         raise PromiseError(f"Nothing was packed, because [abstain] cannot be promised: {decision.reason}")
+    decided = run.stamped(_decided(model, decision, materials), recipe.seed)
     reference = make(run, next(each for each in variants(run, materials) if each.form == "point"), data)
-    figures = measurements(run, model.digest)
-    size = write(
-        run.file("model"),
-        described_again(
-            model.artifact, abstain=decision.rule, measurements=figures, recipe=_recipe(materials, model.digest)
-        ),
-    )
-    dense = write(
-        run.file("dense"),
-        described_again(
-            reference.artifact,
-            measurements=measurements(run, reference.digest),
-            recipe=_recipe(materials, reference.digest),
-        ),
-    )
+    figures = measurements(run, model.digest, decided)
+    size = _written(run.file("model"), model, materials, abstain=decision.rule, measurements=figures)
+    dense = _written(run.file("dense"), reference, materials, measurements=measurements(run, reference.digest))
+    run.write("recipe", to_toml(recipe))
+    run.append(decided)
     rows = [_bytes(model, size), _bytes(reference, dense)]
     rows += [_bytes(each, each.path.stat().st_size) for each in _others(run, materials, (model, reference))]
     run.record(rows, recipe.seed)
-    return Packed(size, decision, len(figures))
+    return Packed(size, decision, any(figure["what"] == "nll" for figure in figures))
 
 
-def measurements(run: RunFolder, digest: str) -> tuple[dict[str, Any], ...]:
-    """The journal's newest figures of one program, as its manifest has them."""
+def measurements(run: RunFolder, digest: str, decided: Sequence[Measurement] = ()) -> tuple[dict[str, Any], ...]:
+    """The journal's newest figures of one program, as its manifest has them.
+
+    Args:
+        run: The folder.
+        digest: Names the program.
+        decided: Rows about its abstain threshold, in place of those about earlier thresholds.
+    """
     rows = [row for row in run.rows() if row.of.get("program") == digest and "perturbation" not in row.of]
-    return figures_of(rows)
+    return figures_of([*(row for row in rows if row.what not in _DECIDED), *decided])
+
+
+def _decided(made: Made, decision: Decision, materials: Materials) -> list[Measurement]:
+    """What the threshold that ships does: how often it answers on the test split, and examples."""
+    data = materials.data
+    if not len(data.test.inputs):
+        return []
+    declining = opened(described_again(made.artifact, abstain=decision.rule))
+    outside = declining.predict(data.out_of_distribution) if len(data.out_of_distribution) else None
+    shown = gallery(declining.predict(data.test.inputs), outside, data, made.artifact.manifest.input.white, made.of)
+    rows = abstention.rows(decision, declining, data, {**made.of, "split": "test"})
+    return [*rows, *([shown] if shown else [])]
+
+
+def _written(path: Path, made: Made, materials: Materials, **said: Any) -> int:
+    return write(path, described_again(made.artifact, recipe=_recipe(materials, made.digest), **said))
 
 
 def _recipe(materials: Materials, digest: str) -> dict[str, Any]:
-    """The recipe without the folder of the data, which is nobody else's."""
-    recipe = replace(materials.recipe, data=replace(materials.recipe.data, folder=None))
+    """The recipe without the folders of this machine, which are nobody else's."""
+    recipe = materials.recipe
+    recipe = replace(
+        recipe,
+        data=replace(recipe.data, folder=None),
+        network=replace(recipe.network, weights=_name(recipe.network.weights)),
+        compress=replace(recipe.compress, masks=_name(recipe.compress.masks)),
+    )
     return {"program": digest, **asdict(recipe)}
+
+
+def _name(path: str | None) -> str | None:
+    return None if path is None else Path(path).name
 
 
 def _bytes(made: Made, size: int) -> Measurement:

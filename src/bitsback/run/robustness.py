@@ -24,7 +24,7 @@ def robustness(made: Made, data: Dataset, asked: Evaluate) -> list[Measurement]:
         asked: Levels, how many inputs, and PGD's steps.
 
     Returns:
-        Rows with `perturbation` and `level`.
+        Rows with `perturbation` and `level`; at level 0 stand the same inputs as they are, where every curve begins.
     """
     if not asked.levels:
         return []
@@ -41,6 +41,8 @@ def robustness(made: Made, data: Dataset, asked: Evaluate) -> list[Measurement]:
 def _perturbed(program: Program, data: Dataset, asked: Evaluate) -> Iterator[tuple[str, float, np.ndarray]]:
     inputs, targets = data.test.inputs[: asked.perturbed], data.test.targets[: asked.perturbed]
     bounds = Bounds(float(data.train.inputs.min()), float(data.train.inputs.max()))
+    for perturbation in ("noise", "fgsm", "pgd"):
+        yield perturbation, 0.0, inputs
     for level in asked.levels:
         yield "noise", level, noisy(program, inputs, level, bounds=bounds, seed=0)
         yield "fgsm", level, fgsm(program, inputs, targets, level, bounds=bounds)

@@ -76,6 +76,16 @@ def lower(program: Program, inputs: np.ndarray) -> Lowered:
     return Lowered(graph, weights, difference)
 
 
+def check_exports(program: Program) -> None:
+    """Exports a program to ONNX and runs it once under ONNX Runtime, without a look at what it answers.
+
+    Raises:
+        ExportError: an operator has no ONNX form, or ONNX Runtime refuses it.
+    """
+    model = _export(program)
+    _run_checked(model, _externalize(model), np.zeros((2, *program.input_shape), np.float32))
+
+
 class _WithAnswers(nn.Module):
     def __init__(self, program: Program) -> None:
         super().__init__()

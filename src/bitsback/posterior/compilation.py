@@ -1,0 +1,48 @@
+"""Whether and how the loss is compiled."""
+
+import shutil
+from collections.abc import Callable
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from bitsback.errors import RecipeError
+from bitsback.given.params import Params
+from bitsback.posterior.inference import Batch, Objective
+
+WORTH_IT = 4000  # steps; compiling takes as long as about two thousand steps of a small network
+
+Loss: TypeAlias = Callable[[Params, Params, Batch], Tensor]
+
+
+def loss_function(objective: Objective, asked: bool | None, steps: int) -> Loss:
+    """The objective's loss, compiled or as it is.
+
+    Args:
+        objective: whose loss.
+        asked: whether to compile; None: where there is a C++ compiler and the run has at least `WORTH_IT` steps.
+        steps: of the run.
+
+    Raises:
+        RecipeError: compilation is asked for and there is no C++ compiler.
+    """
+    compiler = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
+    if asked and not compiler:
+        raise RecipeError("compile is true, but no C++ compiler is found; install g++, or leave compile out")
+    if asked or (asked is None and compiler and steps >= WORTH_IT):
+        return _compiled(objective)
+    return objective.loss
+
+
+def _compiled(objective: Objective) -> Loss:
+    """The loss through `torch.compile`, with PyTorch's own random numbers (Inductor's own are many times slower on CPU)."""
+    from torch._inductor import config
+
+    plain = torch.compile(objective.loss, dynamic=False)
+
+    def loss(variables: Params, buffers: Params, batch: Batch) -> Tensor:
+        with config.patch(fallback_random=True):
+            return plain(variables, buffers, batch)
+
+    return loss
