@@ -22,7 +22,7 @@ from bitsback.posterior.contract import Posterior, mean
 from bitsback.posterior.fit import Examples, FitSettings, Fitted, Progress, fit
 from bitsback.posterior.likelihood import Likelihood
 from examples.weight_pruning import distributions, timing
-from examples.weight_pruning.methods import BATCH, HIDDEN, METHODS, SPARSITIES
+from examples.weight_pruning.methods import BATCH, HIDDEN, METHODS, PUBLISHED_SGD, SPARSITIES
 
 DRAWS = 30
 _PREDICTIVE_AT = (0.0, 0.9, 0.95)
@@ -137,9 +137,18 @@ def _history(job: Job, fitted: Fitted) -> Iterator[Measurement]:
     spread = (float(np.quantile(later, 0.25)), float(np.quantile(later, 0.75)))
     yield Measurement("epoch_seconds", float(np.median(later)), "s", job.of, repeats=len(later), spread=spread)
     yield Measurement("kl", entries[-1]["kl"], "nats", job.of)
-    yield Measurement("temperature", 1.0, "", job.of)
+    yield Measurement("temperature", FitSettings().temperature, "", job.of)
+    reached = _seconds_to(job, entries)
+    yield Measurement("seconds_to_published_accuracy", reached, "s", {**job.of, "accuracy": PUBLISHED_SGD[job.dataset]})
     names = ("epoch", "loss", "nll", "kl", "seconds", "test_accuracy")
     yield Measurement("loss_curve", None, "", job.of, series={n: [entry[n] for entry in entries] for n in names})
+
+
+def _seconds_to(job: Job, entries: list[dict[str, float]]) -> float | None:
+    """Training time until the test accuracy first is the published one of SGD; None where it never is."""
+    seconds = np.cumsum([entry["seconds"] for entry in entries])
+    there = [i for i, entry in enumerate(entries) if entry["test_accuracy"] >= PUBLISHED_SGD[job.dataset]]
+    return float(seconds[there[0]]) if there else None
 
 
 def _quality(network: Network, pruned: Posterior, sets: Sets, of: dict[str, Scalar], own: bool) -> list[Measurement]:

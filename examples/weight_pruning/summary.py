@@ -10,7 +10,7 @@ from rich.table import Table
 
 from bitsback.errors import DataError
 from bitsback.measure.journal import Measurement, latest
-from examples.weight_pruning.methods import DATASETS, METHODS, SPARSITIES
+from examples.weight_pruning.methods import DATASETS, EPOCHS, METHODS, SPARSITIES
 
 # D. Prasad, "Model compression using Bayesian Deep Learning": accuracy at 0, 50, 75 and 90 % pruned.
 PUBLISHED = {
@@ -38,7 +38,7 @@ _UNCERTAINTY = (
     "ood_auroc_knowledge",
     "confident_errors",
 )
-_COST = ("epoch_seconds", "latency_ratio", "survival_auroc", "kl")
+_COST = ("epoch_seconds", "seconds_to_published_accuracy", "latency_ratio", "survival_auroc", "kl")
 
 Accuracies = dict[str, dict[str, dict[str, float]]]
 
@@ -51,7 +51,7 @@ def show(rows: Sequence[Measurement], console: Console) -> None:
     """
     if not rows:
         raise DataError("the journal holds no rows of the study yet; run it with --data DIR first")
-    newest = latest(rows, by_seed=True)
+    newest = [row for row in latest(rows, by_seed=True) if _of_the_study(row)] or latest(rows, by_seed=True)
     found = accuracies(newest)
     for dataset in DATASETS:
         if dataset.replace("-", "_") in found:
@@ -59,6 +59,12 @@ def show(rows: Sequence[Measurement], console: Console) -> None:
             console.print(_figures_table(f"{dataset}: the predictive distribution", newest, dataset, _UNCERTAINTY))
             console.print(_figures_table(f"{dataset}: cost, and what predicts survival", newest, dataset, _COST))
     print(json.dumps(found))
+
+
+def _of_the_study(row: Measurement) -> bool:
+    """Whether a row is of a method at the study's own number of epochs, and no shorter trial."""
+    method = METHODS.get(str(row.of.get("method")))
+    return method is not None and row.of.get("epochs") == (method.epochs or EPOCHS)
 
 
 def accuracies(rows: Sequence[Measurement]) -> Accuracies:
