@@ -31,18 +31,6 @@ def loss_function(objective: Objective, asked: bool | None, steps: int) -> Loss:
     if asked and not compiler:
         raise RecipeError("compile is true, but no C++ compiler is found; install g++, or leave compile out")
     if asked or (asked is None and compiler and steps >= WORTH_IT):
-        return _compiled(objective)
+        # PyTorch's own random numbers: Inductor's are many times slower on a CPU.
+        return torch.compile(objective.loss, dynamic=False, options={"fallback_random": True})
     return objective.loss
-
-
-def _compiled(objective: Objective) -> Loss:
-    """The loss through `torch.compile`, with PyTorch's own random numbers (Inductor's own are many times slower on CPU)."""
-    from torch._inductor import config
-
-    plain = torch.compile(objective.loss, dynamic=False)
-
-    def loss(variables: Params, buffers: Params, batch: Batch) -> Tensor:
-        with config.patch(fallback_random=True):
-            return plain(variables, buffers, batch)
-
-    return loss
