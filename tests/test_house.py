@@ -2,14 +2,20 @@
 
 import ast
 import io
+import json
 import re
 import subprocess
 import tokenize
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import bitsback
+from bitsback.artifact.container import write
+from bitsback.runtime.predictor import load
+from tests.artifact import golden
+from tests.lower.run import graphs
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = sorted(path for folder in ("src", "tests", "bench", "examples") for path in (ROOT / folder).rglob("*.py"))
@@ -130,3 +136,18 @@ def test_the_command_line_starts_in_the_plain_install() -> None:
     done = run_on_device(DEVICE / "bitsback", "--help")
     assert done.returncode == 0, done.stderr
     assert "predict" in done.stdout
+
+
+def test_the_plain_install_predicts_what_the_host_predicts(tmp_path: Path) -> None:
+    model, samples = tmp_path / "model.bitsback", tmp_path / "x.npy"
+    write(model, golden.artifact())
+    inputs = np.random.default_rng(0).uniform(0, 16, (8, *graphs.SHAPE)).astype(np.float32)
+    np.save(samples, inputs)
+    done = run_on_device(DEVICE / "bitsback", "predict", model, samples, "--json")
+    assert done.returncode == 0, done.stderr
+    found, expected = json.loads(done.stdout), load(model).predict(inputs)
+    assert [each["label"] for each in found] == [answer.label for answer in expected.answers()]
+    assert [each["abstain"] for each in found] == expected.abstain.tolist()
+    assert {each["abstain"] for each in found} == {True, False}
+    for name in ("total", "data", "knowledge"):
+        np.testing.assert_allclose([each[name] for each in found], getattr(expected, name), rtol=1e-4, atol=1e-6)

@@ -65,6 +65,9 @@ CHANGES: list[tuple[str, Any]] = [
     ("abstain", {"score": "total", "threshold": 1, "error_rate": -0.1, "confidence": 0.9}),
     ("abstain", {"score": "total", "threshold": 1, "error_rate": 0.1, "confidence": 1}),
     ("abstain", {"score": "total", "threshold": 1, "error_rate": 0.1, "confidence": 0.9, "more": 1}),
+    ("abstain", {"score": "total", "threshold": 1, "error_rate": 0.1, "confidence": 0.9, "tolerance": "1"}),
+    ("abstain", {"score": "total", "threshold": 1, "error_rate": 0.1, "confidence": 0.9, "tolerance": None}),
+    ("abstain", {"score": "total", "threshold": 1, "error_rate": 0.1, "confidence": 0.9, "tolerance": 0.5}),
     ("measurements", {}),
     ("measurements", [1]),
     ("measurements", [{"what": "accuracy"}]),
@@ -84,6 +87,16 @@ def test_a_value_that_cannot_be_is_refused_in_one_sentence(key: str, value: obje
         Manifest.from_json(json.dumps(content).encode())
     assert key in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_tolerance_comes_back_and_is_left_out_where_there_is_none() -> None:
+    rule = AbstainRule("total", 0.5, 0.1, 0.9, tolerance=12.5)
+    found = Manifest("regression", "point", Input((3,)), 2, abstain=rule)
+    assert Manifest.from_json(found.to_json()).abstain == rule
+    assert "tolerance" not in json.loads(golden.artifact().manifest.to_json())["abstain"]
+    for tolerance in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(ArtifactError, match=r"abstain\.tolerance"):
+            replace(rule, tolerance=tolerance)
 
 
 def test_every_key_is_needed() -> None:

@@ -27,7 +27,7 @@ def test_what_reads_data_is_told_where_it_lies(call, name):
     assert "--data" in call(name, "--help").out
 
 
-@pytest.mark.parametrize("name", ["demo", "run", "fit"])
+@pytest.mark.parametrize("name", ["demo", "run", "fit", "compress", "evaluate", "pack"])
 def test_what_draws_takes_a_seed(call, name):
     assert "--seed" in call(name, "--help").out
 

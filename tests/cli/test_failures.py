@@ -109,6 +109,10 @@ def test_bad_input_gets_one_sentence_and_nothing_is_written(call, place, case):
         (["compress", "RUN", "--set", "compress.policy.layers.conv1.sparsity=0.5"], "'conv1' matches no param"),
         (["fit", "RUN", "--epochs", "41"], "fit.epochs = 40 and not 41"),
         (["pack", "RUN", "--set", "seed=4"], "seed = 0 and not 4"),
+        (["compress", "RUN", "--seed", "5"], "seed = 0 and not 5"),
+        (["evaluate", "RUN", "--seed", "6"], "seed = 0 and not 6"),
+        (["pack", "RUN", "--seed", "7"], "seed = 0 and not 7"),
+        (["compress", "RUN", "--cycles", "3"], "compress.cycles is 3; it must be 1 unless compress.fine_tune_epochs"),
         (["pack", "RUN", "--error-rate", "0.0001"], "Nothing was packed, because [abstain] cannot be promised"),
         (["evaluate", "RUN", "--set", "evaluate.levels=[-1]"], "evaluate.levels"),
         (["measure", "RUN/model.bitsback", "--reference", "RUN/run.json"], "not a bitsback artifact"),
@@ -116,7 +120,7 @@ def test_bad_input_gets_one_sentence_and_nothing_is_written(call, place, case):
         (["predict", "RUN/model.bitsback", "x.npy", "wrong.npy"], "In wrong.npy"),
         (["predict", "RUN/model.bitsback", "nan.npy"], "nan"),
     ],
-    ids=range(11),
+    ids=range(15),
 )
 def test_a_run_survives_what_cannot_be_done_to_it(call, place, copied_run, words, sentence):
     np.save(place / "wrong.npy", np.zeros((2, 5), np.float32))

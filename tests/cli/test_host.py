@@ -19,7 +19,7 @@ def test_commands_chain_through_the_run_folder(call):
     assert said["kept"] < said["parameters"]
     said = json.loads(call("pack", "run", "--form", "point", "--json").out)
     assert said["bytes"] > 0
-    assert "no figures" in call("pack", "run").out
+    assert "was not evaluated" in call("pack", "run").out
     measured = json.loads(call("measure", "run", "--repeats", "3", "--json").out)["measurements"]
     assert {(row["of"]["stage"], row["of"]["form"]) for row in measured} >= {
         ("dense", "point"),
@@ -27,6 +27,18 @@ def test_commands_chain_through_the_run_folder(call):
     }
     again = call("fit", "run", "--json")
     assert json.loads(again.out)["epochs"] == 3
+
+
+def test_what_is_packed_is_what_is_evaluated_next(call, copied_run):
+    run = copied_run.path
+    plain = json.loads(call("pack", run, "--json").out)
+    assert plain["evaluated"]
+    result = call("pack", run, "--members", "2")
+    assert f"run `bitsback evaluate {run}` and then `bitsback pack {run}` again" in result.out
+    assert not json.loads(call("pack", run, "--json").out)["evaluated"]
+    quick = ["--set", "evaluate.levels=[]", "--set", "evaluate.sparsities=[]"]
+    assert call("evaluate", run, "--seed", "0", *quick).code == 0
+    assert json.loads(call("pack", run, "--json").out)["evaluated"]
 
 
 def test_the_default_folder_is_named_after_the_data(call, tmp_path):

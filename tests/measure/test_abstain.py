@@ -169,14 +169,18 @@ def test_judging_by_label_by_tolerance_and_by_either_score():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("error_rate", 0.0), ("error_rate", 1.0), ("error_rate", float("nan")), ("confidence", 1.0), ("score", "data")],
+    [
+        *(("error_rate", wrong) for wrong in (0.0, 1.0, float("nan"), "high", None)),
+        *(("confidence", 1.0), ("score", "data"), ("score", ["total"])),
+        *(("thresholds", wrong) for wrong in (0, -1, 2.5, True)),
+    ],
 )
 def test_a_promise_that_makes_no_sense_is_refused(name, value):
     with pytest.raises(RecipeError, match=name):
         Promise(**{"error_rate": 0.05, name: value})
 
 
-@pytest.mark.parametrize("tolerance", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("tolerance", [0.0, -1.0, float("nan"), float("inf"), "1"])
 def test_a_tolerance_that_makes_no_sense_is_refused(tolerance):
     with pytest.raises(RecipeError, match="tolerance"):
         Promise(0.05, tolerance=tolerance)

@@ -1,4 +1,5 @@
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,9 @@ WRONG = {
     '[inference.prior]\nname = "normal"\npi = 0.5': "'inference.prior.pi' is no key of a recipe; there are name, std",
     '[inference.prior]\nstd1 = "wide"': "inference.prior.std1 is 'wide'; it must be a valid number",
     "[compress]\ncycles = 0": "compress.cycles is 0",
+    "[compress]\ncycles = 2": "compress.cycles is 2; it must be 1 unless compress.fine_tune_epochs",
+    '[compress]\ncycles = 2\nfine_tune_epochs = 1\nmasks = "a"': "compress.cycles is 2; it must be 1 where compress.masks",
+    "[abstain]\ntolerance = inf": "abstain.tolerance is inf",
     "[compress]\npolicy = 3": "compress.policy is 3; it must be a table",
     '[compress]\npolicy = "nowhere.toml"': "compress.policy names 'nowhere.toml', which cannot be read",
     "[compress.policy.default]\nsparsity = 2": "compress.policy is wrong: sparsity is 2",
@@ -84,10 +88,22 @@ def test_what_predicts_follows_inference_unless_it_is_said():
 
 def test_files_that_a_recipe_names_lie_beside_it(tmp_path):
     (tmp_path / "policy.toml").write_text("[default]\nsparsity = 0.25\n")
-    (tmp_path / "recipe.toml").write_text('[compress]\npolicy = "policy.toml"\nmasks = "own.safetensors"\n')
-    compress = read(tmp_path / "recipe.toml").compress
-    assert compress.policy == Policy(Choice(sparsity=0.25))
-    assert compress.masks == str(tmp_path / "own.safetensors")
+    (tmp_path / "recipe.toml").write_text(
+        '[data]\nfolder = "data"\n[network]\nweights = "../net.safetensors"\n'
+        '[compress]\npolicy = "policy.toml"\nmasks = "own.safetensors"\n'
+    )
+    recipe = read(tmp_path / "recipe.toml")
+    assert recipe.compress.policy == Policy(Choice(sparsity=0.25))
+    assert recipe.compress.masks == str(tmp_path / "own.safetensors")
+    assert recipe.data.folder == str(tmp_path / "data")
+    assert recipe.network.weights == str(tmp_path.parent / "net.safetensors")
+    assert parse(tomllib.loads(to_toml(recipe))) == recipe
+
+
+def test_file_names_are_relative_to_the_recipe_and_absolute_in_the_run(tmp_path, monkeypatch):
+    (tmp_path / "recipe.toml").write_text('[data]\nfolder = "data"\n')
+    monkeypatch.chdir(tmp_path.parent)
+    assert read(Path(tmp_path.name) / "recipe.toml").data.folder == str(tmp_path / "data")
 
 
 @pytest.mark.parametrize(("content", "match"), [(None, "there is no recipe"), (b"a =", "TOML"), (b"\xff", "TOML")])

@@ -62,6 +62,21 @@ def test_the_packed_sparsity_is_the_compressed_networks():
     assert packed_sparsity([row("accuracy", 1.0, sparsity=0.5, **DENSE)]) is None
 
 
+def test_one_programs_size_never_stands_beside_anothers_quality():
+    old, new = ({**ENSEMBLE, "program": name} for name in ("old", "new"))
+    quality, size = row("accuracy", 0.9, **old), row("file_bytes", 9.0, **new)
+    point, plain = row("accuracy", 0.8, **POINT, program="old"), row("snr_histogram", series={}, **ENSEMBLE)
+    assert newest([quality, point, plain, size]) == [point, plain, size]
+    again = row("accuracy", 0.7, **new)
+    assert newest([quality, point, plain, size, again]) == [point, plain, size, again]
+
+
+def test_only_the_newest_threshold_counts():
+    strict, loose = (row("coverage", share, **ENSEMBLE, error_rate=rate) for share, rate in ((0.5, 0.01), (0.9, 0.1)))
+    assert newest([strict, loose]) == [loose]
+    assert newest([loose, strict]) == [strict]
+
+
 def test_one_networks_size_never_stands_beside_anothers_quality():
     old = {**ENSEMBLE, "sparsity": 0.5}
     size, quality = row("file_bytes", 9.0, **old), row("accuracy", 0.9, **ENSEMBLE)

@@ -63,6 +63,16 @@ def test_every_program_answers_as_its_members_one_by_one_in_pytorch(whole_run):
             np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-3, atol=1e-5)
 
 
+def test_every_perturbation_begins_at_the_same_inputs_unperturbed(whole_run):
+    begin = [row for row in whole_run.rows() if row.of.get("level") == 0.0 and row.what == "accuracy"]
+    assert {row.of["perturbation"] for row in begin} == {"noise", "fgsm", "pgd"}
+    data = gather(recipe_of(whole_run)).data
+    first = CONTENT["evaluate"]["perturbed"]
+    right = load(whole_run.file("model")).predict(data.test.inputs[:first]).mean.argmax(axis=1)
+    shipped = {row.value for row in begin if row.of["stage"] == "compressed"}
+    assert shipped == {float((right == data.test.targets[:first]).mean())}
+
+
 def test_what_was_evaluated_is_what_ships(whole_run):
     model = load(whole_run.file("model"))
     data = gather(recipe_of(whole_run)).data

@@ -6,12 +6,16 @@ import torch
 from bitsback.errors import PromiseError, RunError
 from bitsback.recipe.sections import Abstain, Compress
 from bitsback.recipe.text import parse
+from bitsback.report.evidence import Variant, newest, value
 from bitsback.run.compress import compress, compressed, sparsity
+from bitsback.run.evaluate import evaluate
 from bitsback.run.fit import dense, fit, recipe_of
 from bitsback.run.materials import Materials, gather
 from bitsback.run.measure import files
 from bitsback.run.pack import pack
 from bitsback.run.watcher import Watcher
+from bitsback.runtime.predictor import load
+from tests.given.files import digits_like, write_idx_set
 from tests.run.tiny import CONTENT
 
 
@@ -108,6 +112,49 @@ def test_a_promise_that_was_asked_for_and_cannot_be_kept_packs_nothing(copied_ru
     unasked = with_part(copied_run, abstain=None)
     assert (pack(copied_run, unasked).decision.abstention is None) == bool(pack(copied_run, unasked).decision.reason)
     assert copied_run.has("model")
+
+
+def test_the_coverage_that_is_told_is_that_of_the_threshold_that_ships(copied_run):
+    for error_rate in (0.2, 0.4):
+        asked = with_part(copied_run, abstain=Abstain(error_rate=error_rate, confidence=0.8))
+        decision = pack(copied_run, asked).decision
+        assert decision.abstention is not None
+        model = load(copied_run.file("model"))
+        prediction = model.predict(asked.data.test.inputs)
+        said = [row for row in model.manifest.measurements if row["what"] == "coverage"]
+        assert [row["value"] for row in said] == [pytest.approx(1 - prediction.abstain.mean())]
+        assert said[0]["of"]["error_rate"] == error_rate
+        assert said[0]["of"]["confidence"] == 0.8
+        reported = value(newest(copied_run.rows()), "coverage", Variant("compressed", "ensemble"))
+        assert reported is not None
+        assert reported.value == said[0]["value"]
+        assert recipe_of(copied_run).abstain == asked.recipe.abstain
+
+
+def test_a_run_does_not_change_its_data(copied_run):
+    materials = with_part(copied_run)
+    data = materials.data
+    turned = replace(data, train=replace(data.train, targets=data.train.targets[::-1].copy()))
+    before = copied_run.file("journal").read_bytes()
+    for stage in (compress, pack, lambda *given: evaluate(*given, tell=print)):
+        with pytest.raises(RunError, match=r"fitted to other data .*: the train split differs; name the folder"):
+            stage(copied_run, replace(materials, data=turned))
+    assert copied_run.file("journal").read_bytes() == before
+
+
+def test_data_that_moved_are_the_same_data(tmp_path):
+    def fitted(place: str):
+        data = {"name": "own", "folder": str(tmp_path / place)}
+        return fit(tmp_path / "run", parse({**CONTENT, "data": data, "fit": {"epochs": 1}}), Watcher(), command="test")
+
+    images, labels = digits_like(60)
+    for place, turned in (("here", labels), ("there", labels), ("else", 2 - labels)):
+        write_idx_set(tmp_path / place / "own", train=(images, turned))
+    run, _ = fitted("here")
+    fitted("there")
+    with pytest.raises(RunError, match="fitted to other data"):
+        fitted("else")
+    assert recipe_of(run).data.folder == str(tmp_path / "there")
 
 
 def test_a_file_of_another_network_is_not_timed(copied_run):

@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 from bitsback import __version__
 from bitsback.cli import device, host
 from bitsback.cli.failures import one_line
+from bitsback.cli.options import TYPED
 
 
 class Commands(TyperGroup):
@@ -15,6 +16,7 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for; what it cannot do ends in one line."""
+        TYPED.set(str(ctx.obj))
         with one_line(str(ctx.obj)):
             return super().invoke(ctx)
 

@@ -56,7 +56,6 @@ def fit(
 
 
 def compress(
-    context: typer.Context,
     folder: Run,
     *,
     sparsity: Annotated[float | None, typer.Option(help="The share of weights that go, from 0 to 1.")] = None,
@@ -79,7 +78,7 @@ def compress(
     changes = {"compress.policy": _policy(policy), "data.folder": absolute(data)}
     changes |= {"compress.policy.default.sparsity": sparsity, "compress.policy.default.saliency": saliency}
     changes |= {"compress.cycles": cycles, "compress.fine_tune_epochs": fine_tune_epochs, "seed": seed}
-    made, materials = opened(context, folder, changes, settings)
+    made, materials = opened(folder, changes, settings)
     with watching(as_json) as watcher:
         pruned = compress_stage(made, materials, watch=watcher.watch)
     figures = _kept(folder, pruned)

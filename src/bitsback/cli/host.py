@@ -51,7 +51,6 @@ def run(
 
 
 def evaluate(
-    context: typer.Context,
     folder: Run,
     *,
     data: DataFolder = None,
@@ -64,7 +63,7 @@ def evaluate(
     Example: bitsback evaluate runs/mnist --set evaluate.levels=[0.1,0.3]
     """
     need_torch()
-    made, materials = opened(context, folder, {"data.folder": absolute(data), "seed": seed}, settings)
+    made, materials = opened(folder, {"data.folder": absolute(data), "seed": seed}, settings)
     from bitsback.run.evaluate import evaluate as evaluate_stage
 
     with watching(as_json) as watcher:
@@ -78,7 +77,6 @@ def evaluate(
 
 
 def pack(
-    context: typer.Context,
     folder: Run,
     *,
     form: Annotated[str | None, typer.Option(help="point or ensemble.")] = None,
@@ -105,7 +103,7 @@ def pack(
         "data.folder": absolute(data),
         "seed": seed,
     }
-    made, materials = opened(context, folder, changes, settings)
+    made, materials = opened(folder, changes, settings)
     from bitsback.run.pack import pack as pack_stage
 
     packed = pack_stage(made, materials)

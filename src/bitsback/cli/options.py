@@ -3,6 +3,7 @@
 import importlib.util
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from bitsback.run.materials import Materials
 
 _TORCH = ("torch", "onnx", "onnxscript", "pydantic", "safetensors")
+
+TYPED = ContextVar("TYPED", default="bitsback")  # the command as it was typed, for the journal
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Seed = Annotated[int | None, typer.Option(help="Decides every draw: same seed, same result.", min=0)]
@@ -73,9 +76,7 @@ def content_of(path: Path) -> dict[str, Any]:
     return tomllib.loads(to_toml(read(path)))
 
 
-def opened(
-    context: typer.Context, folder: Path, changes: Mapping[str, Any], settings: Sequence[str] | None
-) -> tuple["RunFolder", "Materials"]:
+def opened(folder: Path, changes: Mapping[str, Any], settings: Sequence[str] | None) -> tuple["RunFolder", "Materials"]:
     """A run with its recipe changed in parts that do not touch the fitted posterior.
 
     Raises:
@@ -87,7 +88,7 @@ def opened(
     from bitsback.run.folder import open_run
     from bitsback.run.materials import gather
 
-    made = open_run(folder, context.obj)
+    made = open_run(folder, TYPED.get())
     recipe = recipe_from(tomllib.loads(to_toml(recipe_of(made))), changes, settings)
     check_same(folder, recipe)
     return made, gather(recipe)

@@ -56,12 +56,12 @@ class Promise:
 
     def __post_init__(self) -> None:
         for name in ("error_rate", "confidence"):
-            if not 0.0 < getattr(self, name) < 1.0:
-                raise RecipeError(f"The promise's {name} is {getattr(self, name)}; it must lie between 0 and 1.")
-        if self.score not in {"total", "knowledge"}:
+            if not _within(getattr(self, name), 1.0):
+                raise RecipeError(f"The promise's {name} is {getattr(self, name)!r}; it must lie between 0 and 1.")
+        if self.score not in ("total", "knowledge"):
             raise RecipeError(f"The promise's score is {self.score!r}; it must be 'total' or 'knowledge'.")
-        if self.tolerance is not None and not 0.0 < self.tolerance < math.inf:
-            raise RecipeError(f"The promise's tolerance is {self.tolerance}; it must be above 0, in target units.")
+        if self.tolerance is not None and not _within(self.tolerance, math.inf):
+            raise RecipeError(f"The promise's tolerance is {self.tolerance!r}; it must be above 0, in target units.")
         if type(self.thresholds) is not int or self.thresholds < 1:
             raise RecipeError(f"The promise's thresholds is {self.thresholds!r}; it must be a count, at least 1.")
 
@@ -225,6 +225,10 @@ def figures(abstention: Abstention, judged: Judged) -> dict[str, float | None]:
         "coverage": accepted / len(judged.scores) if len(judged.scores) else None,
         "selective_error": errors / accepted if accepted else None,
     }
+
+
+def _within(value: object, upper: float) -> bool:
+    return isinstance(value, int | float | np.number) and bool(0.0 < value < upper)
 
 
 def _terms(promise: Promise) -> str:

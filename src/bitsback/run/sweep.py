@@ -30,7 +30,8 @@ def sweep(dense: Variant, data: Dataset, asked: Evaluate) -> list[Measurement]:
 
     Args:
         dense: The unpruned network in the form that ships.
-        data: The test split and the out-of-distribution set are answered.
+        data: The validation split (the test split where there is none) and the out-of-distribution set are answered: a
+            sweep is there to choose by, and nothing is chosen on test data.
         asked: Sparsities and saliencies.
 
     Returns:
@@ -51,9 +52,10 @@ def sweep(dense: Variant, data: Dataset, asked: Evaluate) -> list[Measurement]:
 
 def _rows(at: Variant, data: Dataset, of: dict[str, str | float | int | bool]) -> list[Measurement]:
     members = _members(at)
-    inside = answer(at.fitted, members, data.test.inputs)
+    name, split = ("validation", data.validation) if len(data.validation.inputs) else ("test", data.test)
+    inside = answer(at.fitted, members, split.inputs)
     outside = answer(at.fitted, members, data.out_of_distribution) if len(data.out_of_distribution) else None
-    measured = quality.measurements(inside, data.test.targets, outside, task=data.task, of={**of, "split": "test"})
+    measured = quality.measurements(inside, split.targets, outside, task=data.task, of={**of, "split": name})
     return [row for row in measured if row.what in _KEPT]
 
 
