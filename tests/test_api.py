@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import bitsback as bb
-from bitsback.errors import PromiseError
+from bitsback.errors import ExportError, PromiseError
 
 LAZY = """
 import sys
@@ -63,6 +63,17 @@ def test_your_own_module_is_fitted_and_left_as_it_was(data):
     fitted = bb.fit(module, data, bb.Point(), epochs=1)
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
     assert len(fitted.history) == 1
+
+
+def test_a_network_that_cannot_ship_is_refused_before_the_fit(data):
+    module = torch.nn.Sequential(
+        torch.nn.Upsample(scale_factor=2, mode="bicubic"), torch.nn.Flatten(), torch.nn.Linear(256, data.outputs)
+    )
+    module.insert(0, torch.nn.Conv2d(1, 1, 1))
+    seen: list[object] = []
+    with pytest.raises(ExportError, match="cannot be mapped over ensemble members"):
+        bb.fit(module, data, epochs=1, watch=seen.append)
+    assert not seen
 
 
 def test_a_share_a_policy_and_own_masks_prune(fitted):

@@ -130,13 +130,8 @@ def fit(
         RecipeError: weight decay is asked for beside a prior, or compilation without a compiler.
         RunError: a checkpoint cannot be read or written.
     """
-    if len(examples.inputs) == 0:
-        raise DataError("the training split is empty; at least one example is needed")
     objective = inference.objective(network, likelihood, masks or {})
-    if settings.optimization.weight_decay and not objective.decays:
-        raise RecipeError(
-            f"weight_decay is {settings.optimization.weight_decay}; a posterior has a prior instead, so it must be 0"
-        )
+    _check(objective, examples, settings)
     said = [repr(inference), repr(likelihood), network.graph.code, list(network.bayesian), list(masks or {})]
     tensors = [objective.start(), network.params, network.buffers, masks or {}, examples._asdict()]
     fingerprint = "" if path is None else _fingerprint(settings, said, tensors)
@@ -156,6 +151,15 @@ def fit(
     state = loop.state
     variables = {name: tensor.detach() for name, tensor in state.variables.items()}
     return Fitted(objective.posterior(variables, state.buffers), variables["log_noise"], state.history)
+
+
+def _check(objective: Objective, examples: Examples, settings: FitSettings) -> None:
+    if len(examples.inputs) == 0:
+        raise DataError("the training split is empty; at least one example is needed")
+    if settings.optimization.weight_decay and not objective.decays:
+        raise RecipeError(
+            f"weight_decay is {settings.optimization.weight_decay}; a posterior has a prior instead, so it must be 0"
+        )
 
 
 def training_steps(
