@@ -63,7 +63,10 @@ def _run_all(asked: argparse.Namespace, journal: Journal) -> None:
 
     torch.set_num_threads(1)
     asked.work.mkdir(parents=True, exist_ok=True)
-    command = shlex.join(["python", "-m", "examples.weight_pruning", *sys.argv[1:]])
+    said = [
+        "DIR" if asked.data and each == str(asked.data) else each for each in sys.argv[1:]
+    ]  # where it lies is nobody else's
+    command = shlex.join(["python", "-m", "examples.weight_pruning", *said])
     done = {(row.of.get("dataset"), row.of.get("method"), row.seed, row.of.get("epochs")) for row in journal.read()}
     for dataset, method, seed in _chosen(asked):
         epochs = min(asked.epochs, METHODS[method].epochs or asked.epochs)
