@@ -52,31 +52,40 @@ def kl_value(mean: Tensor, log_std: Tensor, noise: Tensor | None, prior: Prior) 
     return -entropy - prior.log_density(square)
 
 
-def _kl_gradient(mean: Tensor, log_std: Tensor, noise: Tensor, prior: Prior, sampled: bool) -> tuple[Tensor, Tensor]:
-    std = torch.exp(log_std)
-    if sampled:
-        weights = mean + std * noise
-        pull = prior.precision(weights.square()) * weights
-        return pull, pull * noise * std - 1
-    precision = prior.precision(mean.square() + std.square())
-    return precision * mean, precision * std.square() - 1
+def _sampled_kl(weights: Tensor, deviation: Tensor, prior: Prior) -> tuple[Tensor, Tensor]:
+    """The gradient with respect to `mean` and `log_std` at one draw that lies `deviation` = std · ε from the mean."""
+    pull = prior.precision(weights.square()) * weights
+    return pull, pull * deviation - 1
+
+
+def _closed_form_kl(mean: Tensor, log_std: Tensor, prior: Prior) -> tuple[Tensor, Tensor]:
+    """The gradient with respect to `mean` and `log_std` of the closed form."""
+    var = torch.exp(2 * log_std)
+    precision = prior.precision(mean.square() + var)
+    return precision * mean, precision * var - 1
 
 
 class _Draw(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *args: Any) -> Tensor:
         mean, log_std, noise, scale, kept, prior, sampled = args
-        ctx.save_for_backward(mean, log_std, noise, scale, kept)
-        ctx.prior, ctx.sampled = prior, sampled
         weights = mean + torch.exp(log_std) * noise
-        return weights if kept is None else weights * kept
+        weights = weights if kept is None else weights * kept
+        # The network's own gradient keeps the weights anyway; std · ε read back from them costs no second pass over the noise.
+        ctx.save_for_backward(mean, log_std, weights, scale, kept)
+        ctx.prior, ctx.sampled = prior, sampled
+        return weights
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        mean, log_std, noise, scale, kept = ctx.saved_tensors
-        kl_mean, kl_log_std = _kl_gradient(mean, log_std, noise, ctx.prior, ctx.sampled)
+        mean, log_std, weights, scale, kept = ctx.saved_tensors
+        deviation = weights - mean
+        if ctx.sampled:
+            kl_mean, kl_log_std = _sampled_kl(weights, deviation, ctx.prior)
+        else:
+            kl_mean, kl_log_std = _closed_form_kl(mean, log_std, ctx.prior)
         grad_mean = grads[0] + scale * kl_mean
-        grad_log_std = grads[0] * noise * torch.exp(log_std) + scale * kl_log_std
+        grad_log_std = grads[0] * deviation + scale * kl_log_std
         if kept is not None:
             grad_mean, grad_log_std = grad_mean * kept, grad_log_std * kept
         return grad_mean, grad_log_std, None, None, None, None, None
@@ -93,6 +102,10 @@ class _KlOnly(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         mean, log_std, noise, scale, kept = ctx.saved_tensors
-        kl_mean, kl_log_std = _kl_gradient(mean, log_std, noise, ctx.prior, ctx.sampled)
+        if ctx.sampled:
+            deviation = torch.exp(log_std) * noise
+            kl_mean, kl_log_std = _sampled_kl(mean + deviation, deviation, ctx.prior)
+        else:
+            kl_mean, kl_log_std = _closed_form_kl(mean, log_std, ctx.prior)
         scale = scale * grads[0] if kept is None else scale * grads[0] * kept
         return scale * kl_mean, scale * kl_log_std, None, None, None, None, None
