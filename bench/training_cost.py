@@ -26,8 +26,8 @@ from bitsback.given.network import trace
 from bitsback.given.reference import mlp
 from bitsback.measure.journal import Journal, Measurement, stamp
 from bitsback.measure.provenance import provenance
-from bitsback.posterior.fit import Examples, FitSettings, training_steps
 from bitsback.posterior.likelihood import Likelihood
+from bitsback.posterior.loop import Examples, FitSettings, Loop
 from bitsback.posterior.mean_field import MeanField
 from bitsback.posterior.optimization import Optimization
 from examples.weight_pruning.methods import BATCH, METHODS
@@ -127,7 +127,8 @@ def _plain(examples: Examples, optimization: Optimization, compiled: bool) -> St
 def _library(examples: Examples, optimization: Optimization, method: MeanField) -> Step:
     network = trace(mlp((1, 28, 28), 10, hidden=(500, 500)), (1, 28, 28), train=True)
     settings = FitSettings(10_000, _BATCH, optimization, compile=True)
-    return training_steps(network, method, Likelihood("classification", 10), examples, settings)
+    objective = method.objective(network, Likelihood("classification", 10), {})
+    return Loop(objective, network, examples, settings).step
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bitsback.given.network import trace
     from bitsback.measure.abstain import Promise
     from bitsback.policy.choice import Choice, Policy
-    from bitsback.posterior.fit import FitSettings
+    from bitsback.posterior.loop import FitSettings
     from bitsback.posterior.mean_field import MeanField
     from bitsback.posterior.optimization import Optimization
     from bitsback.posterior.point import Point
@@ -55,7 +55,7 @@ __all__ = [
 
 _HOMES = {
     "Choice": "policy.choice",
-    "FitSettings": "posterior.fit",
+    "FitSettings": "posterior.loop",
     "MeanField": "posterior.mean_field",
     "Normal": "posterior.prior",
     "Optimization": "posterior.optimization",

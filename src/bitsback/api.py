@@ -31,9 +31,10 @@ from bitsback.measure.abstain import Promise
 from bitsback.measure.journal import stamp
 from bitsback.measure.provenance import provenance
 from bitsback.policy.choice import Choice, Policy
-from bitsback.posterior.fit import FitSettings, Progress
+from bitsback.posterior.fit import Progress
 from bitsback.posterior.fit import fit as train
 from bitsback.posterior.inference import Inference
+from bitsback.posterior.loop import FitSettings
 from bitsback.posterior.mean_field import MeanField
 from bitsback.posterior.point import Point
 from bitsback.run.abstention import decide

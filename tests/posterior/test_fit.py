@@ -7,8 +7,9 @@ from torch import nn
 from bitsback.errors import DataError, RecipeError
 from bitsback.given.network import trace
 from bitsback.given.reference import mlp
-from bitsback.posterior.fit import Examples, FitSettings, Progress, fit, training_steps
+from bitsback.posterior.fit import Progress, fit
 from bitsback.posterior.likelihood import Likelihood
+from bitsback.posterior.loop import Examples, FitSettings, Loop
 from bitsback.posterior.mean_field import MeanField
 from bitsback.posterior.optimization import Optimization
 from bitsback.posterior.point import Point
@@ -99,6 +100,15 @@ def test_the_network_the_data_and_global_random_numbers_are_left_alone():
     assert torch.equal(state, torch.get_rng_state())
 
 
+def test_training_has_its_own_number_of_threads_and_gives_the_callers_back():
+    before, seen = torch.get_num_threads(), []
+    fit(
+        *(network(), MeanField(), CLASSES, examples(), FitSettings(1, 10, threads=before + 1)),
+        observe=lambda posterior: seen.append(torch.get_num_threads()) or {},
+    )
+    assert (seen, torch.get_num_threads()) == ([before + 1], before)
+
+
 def test_the_progress_and_the_history_are_told():
     told: list[Progress] = []
     fitted = fit(
@@ -116,9 +126,9 @@ def test_the_progress_and_the_history_are_told():
 
 def test_each_variables_learning_rate_follows_the_schedule():
     rates: list[tuple[float, ...]] = []
-    step = training_steps(network(), Recorder(), CLASSES, examples(), FitSettings(2, 10))
-    loop = step.__self__  # pyright: ignore[reportFunctionMemberAccess]
-    while step():
+    whole = network()
+    loop = Loop(Recorder().objective(whole, CLASSES, {}), whole, examples(), FitSettings(2, 10))
+    while loop.step():
         rates.append(tuple(group["lr"] for group in loop.optimizer.param_groups))
     falling = [Optimization().rate(done / 6) for done in range(6)]
     assert rates == [(3.0 * rate, rate) for rate in falling]

@@ -11,9 +11,10 @@ from torch.distributions import kl_divergence
 from bitsback.errors import RecipeError
 from bitsback.given.network import trace
 from bitsback.given.reference import mlp
-from bitsback.posterior.fit import Examples, FitSettings, fit
+from bitsback.posterior.fit import fit
 from bitsback.posterior.inference import Batch
 from bitsback.posterior.likelihood import Likelihood
+from bitsback.posterior.loop import Examples, FitSettings
 from bitsback.posterior.mean_field import MeanField, MeanFieldPosterior
 from bitsback.posterior.optimization import Optimization
 from bitsback.posterior.prior import Normal, ScaleMixture

@@ -11,8 +11,9 @@ from torch import nn
 from bitsback.errors import RunError
 from bitsback.given.network import trace
 from bitsback.posterior import checkpoint
-from bitsback.posterior.fit import Examples, FitSettings, fit
+from bitsback.posterior.fit import fit
 from bitsback.posterior.likelihood import Likelihood
+from bitsback.posterior.loop import Examples, FitSettings
 from bitsback.posterior.mean_field import MeanField
 from bitsback.posterior.optimization import Optimization
 from bitsback.posterior.point import Point

@@ -5,7 +5,7 @@ import pytest
 from bitsback.given.dataset import DataSettings
 from bitsback.measure.abstain import Promise
 from bitsback.posterior import mean_field, prior
-from bitsback.posterior.fit import FitSettings
+from bitsback.posterior.loop import FitSettings
 from bitsback.posterior.optimization import Optimization
 from bitsback.recipe import sections
 from bitsback.recipe.sections import Recipe

@@ -78,7 +78,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Fit:
-    """The training loop and its optimizer; see `posterior.fit.FitSettings` and `posterior.optimization`."""
+    """The training loop and its optimizer; see `posterior.loop.FitSettings` and `posterior.optimization`."""
 
     __pydantic_config__ = _STRICT
     epochs: int = 20
@@ -91,6 +91,7 @@ class Fit:
     kl_weighting: Literal["even", "geometric"] = "even"
     antithetic: bool = True
     compile: bool | None = None
+    threads: int = 1
     checkpoint_seconds: float = 20.0
 
 

@@ -12,8 +12,8 @@ from bitsback.given.dataset import Dataset, Split
 from bitsback.given.network import Network, trace
 from bitsback.given.params import Params
 from bitsback.posterior.contract import Posterior, mean
-from bitsback.posterior.fit import Examples
 from bitsback.posterior.likelihood import Likelihood
+from bitsback.posterior.loop import Examples
 
 
 @dataclass(frozen=True)

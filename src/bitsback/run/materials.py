@@ -8,8 +8,8 @@ import torch
 from bitsback.given import dataset
 from bitsback.given.dataset import Dataset, DataSettings
 from bitsback.given.resolve import resolve
-from bitsback.posterior.fit import FitSettings
 from bitsback.posterior.inference import Inference
+from bitsback.posterior.loop import FitSettings
 from bitsback.posterior.mean_field import MeanField
 from bitsback.posterior.optimization import Optimization
 from bitsback.posterior.point import Point
@@ -35,11 +35,12 @@ class Materials:
 
 
 def gather(recipe: Recipe) -> Materials:
-    """Load the data and make the network; the same recipe gives the same tensors.
+    """Load the data and make the network; the same recipe gives the same tensors. PyTorch gets the recipe's threads.
 
     Raises:
         BitsbackError: The data set, the network or a setting is not there, malformed, or does not fit the others.
     """
+    torch.set_num_threads(fit_settings(recipe).threads)
     data = load_data(recipe)
     asked = recipe.network
     with torch.random.fork_rng(devices=[]):
@@ -103,6 +104,7 @@ def fit_settings(recipe: Recipe) -> FitSettings:
         kl_weighting=asked.kl_weighting,
         antithetic=asked.antithetic,
         compile=asked.compile,
+        threads=asked.threads,
         checkpoint_seconds=asked.checkpoint_seconds,
         seed=recipe.seed,
     )
