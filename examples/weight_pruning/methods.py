@@ -38,7 +38,8 @@ class Method:
 
 
 _PLAIN = Optimization("sgd", learning_rate=0.1, momentum=0.0, schedule="constant")
-_CAREFUL = Optimization("sgd", learning_rate=0.05, momentum=0.9, schedule="cosine")
+# Learning rate of 0.01, 0.02, 0.05 and weight decay of 0, 5e-4: the best NLL on 10,000 held-out training images of both sets.
+_CAREFUL = Optimization("sgd", learning_rate=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine")
 
 METHODS = {
     "bayes_by_backprop": Method(
