@@ -67,6 +67,19 @@ def test_a_layer_with_a_choice_of_its_own_loses_its_share_and_does_not_compete()
     assert gone.max() <= whole.means["b.weight"].abs()[masks["b.weight"] == 1].min()
 
 
+@pytest.mark.parametrize("scope", ["global", "layer"])
+def test_what_one_pattern_speaks_for_competes_within_it_where_its_scope_is_global(scope):
+    whole = posterior()
+    masks = masks_for(whole, Policy(Choice(0.0), {"[ab].weight": Choice(0.5, "magnitude", scope)}))
+    each = dropped(masks)
+    assert each["a.weight"] + each["b.weight"] == 16
+    if scope == "layer":
+        assert (each["a.weight"], each["b.weight"]) == (10, 6)
+        return
+    kept, gone = (torch.cat([whole.means[n].abs()[masks[n] == v] for n in ("a.weight", "b.weight")]) for v in (1, 0))
+    assert gone.max() <= kept.min()
+
+
 def test_a_bias_goes_only_where_it_is_named():
     assert "a.bias" not in masks_for(posterior(), Policy(Choice(1.0)))
     assert dropped(masks_for(posterior(), Policy(Choice(0.0), {"a.bias": Choice(0.5)})))["a.bias"] == 2
@@ -75,7 +88,7 @@ def test_a_bias_goes_only_where_it_is_named():
 def test_a_pattern_without_a_param_is_refused():
     with pytest.raises(PolicyError, match=r"pattern 'd\.\*' matches no param; there are a.weight, a.bias"):
         masks_for(posterior(), Policy(layers={"d.*": Choice()}))
-    with pytest.raises(PolicyError, match=r"'a\.weight' matches no param"):
+    with pytest.raises(PolicyError, match=r"'a\.weight' never counts: '\*' comes first and takes a\.weight;"):
         masks_for(posterior(), Policy(layers={"*": Choice(), "a.weight": Choice()}))  # the first takes all
 
 

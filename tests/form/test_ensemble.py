@@ -13,7 +13,7 @@ from bitsback.given.network import trace
 from bitsback.given.normalization import Normalization
 from bitsback.given.reference import lenet_5, mlp, resnet
 from bitsback.posterior.point import PointPosterior
-from tests.networks import Attention, Convolutions, Tied, Transposed, normed, posterior_over, unsettle
+from tests.networks import Attention, Convolutions, Looked, Tied, Transposed, normed, posterior_over, unsettle
 
 MEMBERS = 3
 NETWORKS = {
@@ -25,6 +25,7 @@ NETWORKS = {
     "batch norm and layer norm": (normed, (4,)),
     "attention": (Attention, (5, 8)),
     "convolutions and norms": (Convolutions, (2, 12, 12)),
+    "embedding": (Looked, (3,)),
 }
 
 
@@ -96,17 +97,6 @@ def test_a_posterior_without_a_random_weight_is_refused():
         ensemble(network, posterior_over(network), units((4,)), 3, generator())
 
 
-class Looked(nn.Module):
-    """Looks up its weight by numbers in the inputs."""
-
-    def __init__(self):
-        super().__init__()
-        self.table, self.head = nn.Embedding(10, 4), nn.Linear(12, 3)
-
-    def forward(self, x):
-        return self.head(self.table(x.long()).flatten(1))
-
-
 def enlarged():
     """Enlarges images in a way for which there is no rule."""
     return nn.Sequential(
@@ -115,7 +105,6 @@ def enlarged():
 
 
 REFUSED = [
-    (Looked, (3,), "aten.embedding.default can be mapped over ensemble members for one batch size only"),
     (enlarged, (1, 4, 4), "aten.upsample_bicubic2d.vec cannot be mapped over ensemble members"),
 ]
 

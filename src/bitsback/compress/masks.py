@@ -1,5 +1,6 @@
 """Pruning: from a policy and a posterior to masks, and from masks to a posterior again."""
 
+import fnmatch
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -72,31 +73,40 @@ def prune(posterior: Posterior, masks: Mapping[str, Tensor]) -> Masked:
 def masks_for(posterior: Posterior, policy: Policy) -> Params:
     """The masks that a policy asks for: within each group exactly the share `sparsity` of the weights goes.
 
-    Weights compete within one param where the policy has a choice for it or the scope is "layer", and over all other
-    params where it is "global". Params with fewer than two axes (biases) are pruned only where a pattern names them.
+    The params that a pattern (or the default) speaks for compete with one another where its scope is "global", and lose
+    their own share each where it is "layer". Params with fewer than two axes (biases) go only where a pattern names them.
 
     Raises:
-        PolicyError: a pattern matches no param, or the saliency does not fit the posterior.
+        PolicyError: a pattern speaks for no param, or the saliency does not fit the posterior.
     """
     marginals = posterior.marginals()
-    for pattern in policy.layers:
-        if not any(policy.pattern(name) == pattern for name in marginals):
-            raise PolicyError(f"the policy's pattern {pattern!r} matches no param; there are {', '.join(marginals)}")
-    masks: Params = {}
-    together: list[str] = []
+    groups: dict[tuple[str | None, str], list[str]] = {}
     for name, marginal in marginals.items():
         pattern = policy.pattern(name)
         if pattern is None and marginal.mean.ndim < 2:
             continue
-        if pattern is None and policy.default.scope == "global":
-            together.append(name)
-            continue
-        choice = policy.default if pattern is None else policy.layers[pattern]
-        masks |= _keep_best({name: saliency(choice.saliency, posterior)[name]}, choice.sparsity)
-    if together:
-        scores = saliency(policy.default.saliency, posterior)
-        masks |= _keep_best({name: scores[name] for name in together}, policy.default.sparsity)
+        alone = policy.choice(pattern).scope == "layer"
+        groups.setdefault((pattern, name if alone else ""), []).append(name)
+    _refuse_idle_patterns(policy, {pattern for pattern, _ in groups}, list(marginals))
+    masks: Params = {}
+    for (pattern, _), names in groups.items():
+        choice = policy.choice(pattern)
+        scores = saliency(choice.saliency, posterior)
+        masks |= _keep_best({name: scores[name] for name in names}, choice.sparsity)
     return {name: masks[name] for name in marginals if name in masks}
+
+
+def _refuse_idle_patterns(policy: Policy, used: set[str | None], names: list[str]) -> None:
+    for pattern in policy.layers:
+        if pattern in used:
+            continue
+        matched = fnmatch.filter(names, pattern)
+        if matched:
+            raise PolicyError(
+                f"the policy's pattern {pattern!r} never counts: {policy.pattern(matched[0])!r} comes first and takes "
+                f"{matched[0]}; put the narrower pattern first"
+            )
+        raise PolicyError(f"the policy's pattern {pattern!r} matches no param; there are {', '.join(names)}")
 
 
 def sweep(posterior: Posterior, policy: Policy, sparsities: Iterable[float]) -> dict[float, Masked]:

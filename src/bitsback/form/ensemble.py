@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from bitsback.errors import RecipeError
-from bitsback.form.program import Program, Units, build
+from bitsback.form.program import Program, Units, buffer_names, build
 from bitsback.form.stacked import Stack, StackedInterpreter
 from bitsback.given.network import Network
 from bitsback.given.params import Params
@@ -34,9 +34,8 @@ class _Stacked(nn.Module):
     def __init__(self, network: Network, drawn: Params, fixed: Params) -> None:
         super().__init__()
         self.network = network
-        used = dict.fromkeys(network.names)
-        self.drawn = {name: f"drawn__{name.replace('.', '__')}" for name in used if name in drawn}
-        self.shared = {name: f"shared__{name.replace('.', '__')}" for name in used if name not in drawn}
+        self.drawn = buffer_names((name for name in network.names if name in drawn), "drawn__")
+        self.shared = buffer_names((name for name in network.names if name not in drawn), "shared__")
         for name, attribute in self.drawn.items():
             self.register_buffer(attribute, drawn[name].detach().clone())
         for name, attribute in self.shared.items():

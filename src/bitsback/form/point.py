@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from bitsback.form.program import Program, Units, build
+from bitsback.form.program import Program, Units, buffer_names, build
 from bitsback.given.network import Network
 from bitsback.given.params import Params
 from bitsback.posterior.contract import Posterior, mean
@@ -21,7 +21,7 @@ class _At(nn.Module):
     def __init__(self, network: Network, tensors: Params) -> None:
         super().__init__()
         self.network = network
-        self.names = {name: name.replace(".", "__") for name in dict.fromkeys(network.names)}
+        self.names = buffer_names(network.names)
         for name, attribute in self.names.items():
             self.register_buffer(attribute, tensors[name].detach().clone())
 

@@ -1,5 +1,6 @@
 """A form as a program: raw inputs in, a mean and three uncertainties out."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from bitsback.errors import ExportError
+from bitsback.errors import ExportError, NetworkError
 from bitsback.form.outputs import Outputs, classify, regress
 from bitsback.given.normalization import Normalization
 from bitsback.posterior.likelihood import Task
@@ -28,6 +29,20 @@ class Units:
     inputs: Normalization
     targets: Normalization | None
     log_noise: Tensor
+
+
+def buffer_names(names: Iterable[str], prefix: str = "") -> dict[str, str]:
+    """Names of tensors as attributes of a module, which may hold no dot.
+
+    Raises:
+        NetworkError: two of them become one.
+    """
+    found = {name: prefix + name.replace(".", "__") for name in names}
+    first: dict[str, str] = {}
+    for name, attribute in found.items():
+        if first.setdefault(attribute, name) != name:
+            raise NetworkError(f"{first[attribute]!r} and {name!r} both become {attribute!r} in a program; rename one")
+    return found
 
 
 class Members(Protocol):

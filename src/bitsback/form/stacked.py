@@ -25,7 +25,9 @@ _CONVOLUTIONS = {
 }
 _EXAMPLE_BY_EXAMPLE = (
     *(_aten.max_pool1d.default, _aten.max_pool2d.default, _aten.avg_pool1d.default, _aten.avg_pool2d.default),
-    *(_aten.adaptive_avg_pool2d.default, _aten.upsample_nearest2d.vec, _aten.upsample_bilinear2d.vec),
+    *(_aten.adaptive_avg_pool1d.default, _aten.adaptive_avg_pool2d.default),
+    *(_aten.adaptive_max_pool1d.default, _aten.adaptive_max_pool2d.default),
+    *(_aten.upsample_nearest2d.vec, _aten.upsample_bilinear2d.vec),
     *(_aten.batch_norm.default, _aten.layer_norm.default, _aten.group_norm.default, _aten.instance_norm.default),
     _aten.scaled_dot_product_attention.default,
 )
@@ -92,6 +94,8 @@ def _over_members(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         return _expanded(*args)
     if target is _aten.cat.default:
         return _concatenated(*args)
+    if target is _aten.embedding.default and not isinstance(args[1], Stack):
+        return Stack(args[0].tensor[:, args[1]])
     if target is _aten.linear.default and _axes(args[0]) > 2:
         return _matrix_product(*args)
     leaves, spec = pytree.tree_flatten((args, kwargs))
@@ -117,7 +121,7 @@ def _one_long_batch(target: Any, leaves: list[Any], spec: Any) -> Any:
     long = [leaf.tensor.flatten(0, 1) if isinstance(leaf, Stack) else leaf for leaf in leaves]
     args, kwargs = pytree.tree_unflatten(long, spec)
     result = target(*args, **kwargs)
-    return Stack(result.unflatten(0, (members, -1)))
+    return pytree.tree_map(lambda tensor: Stack(tensor.unflatten(0, (members, -1))), result)
 
 
 def _grouped_convolution(  # one member's channels form one group; a shared input is repeated for every member

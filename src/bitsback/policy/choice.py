@@ -4,13 +4,13 @@
 [default]
 sparsity = 0.9
 saliency = "snr"      # |mean| / std; or "magnitude": |mean|
-scope = "global"      # one threshold for all weights; or "layer": one for each
+scope = "global"      # one threshold for all of them; or "layer": one for each
 
 [layers."conv1.weight"]   # a pattern over param names; the first that matches counts
 sparsity = 0.5
 ```
 
-A layer with a choice of its own always gets exactly its own sparsity.
+What a pattern speaks for does not compete with the rest: it gets exactly its own sparsity.
 """
 
 import fnmatch
@@ -32,7 +32,8 @@ class Choice:
     Attributes:
         sparsity: the share of weights that go, from 0 to 1.
         saliency: which go first: those with the smallest "snr" or the smallest "magnitude".
-        scope: whether layers compete for what is kept ("global") or each loses its own share ("layer").
+        scope: whether the layers that this speaks for compete for what is kept ("global") or each loses its own share
+            ("layer").
     """
 
     sparsity: float = 0.9
@@ -62,6 +63,10 @@ class Policy:
 
     default: Choice = field(default_factory=Choice)
     layers: dict[str, Choice] = field(default_factory=dict)
+
+    def choice(self, pattern: str | None) -> Choice:
+        """A pattern's choice, or the default."""
+        return self.default if pattern is None else self.layers[pattern]
 
     def pattern(self, name: str) -> str | None:
         """The first pattern that matches a param's name, or None where the default holds."""

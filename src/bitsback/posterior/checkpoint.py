@@ -4,13 +4,11 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
-from bitsback.durable import replace_file
 from bitsback.errors import RunError
+from bitsback.posterior.tensor_file import TensorFile, write
 
 _FORMAT = "bitsback-checkpoint-1"
 
@@ -48,17 +46,10 @@ def save(path: Path, state: TrainingState, fingerprint: str) -> None:
     Raises:
         RunError: it cannot be written (a full disk); the checkpoint before it is still there.
     """
-    tensors = {f"variable/{n}": t for n, t in state.variables.items()}
-    tensors |= {f"buffer/{n}": t for n, t in state.buffers.items()}
-    tensors |= {f"optimizer/{n}": t for n, t in state.optimizer.items()}
-    tensors |= {"rng/noise": state.noise, "rng/last_noise": state.last_noise, "rng/dropout": state.dropout}
     progress = {"step": state.step, "nll_sum": state.nll_sum, "history": state.history}
-    metadata = {"format": _FORMAT, "fingerprint": fingerprint, "progress": json.dumps(progress)}
-    content = safetensors.torch.save({n: t.detach().contiguous() for n, t in tensors.items()}, metadata)
-    try:
-        replace_file(path, [content])
-    except OSError as error:
-        raise RunError(f"the checkpoint {path} cannot be written: {error.strerror or error}") from error
+    random = {"noise": state.noise, "last_noise": state.last_noise, "dropout": state.dropout}
+    groups = {"variable": state.variables, "buffer": state.buffers, "optimizer": state.optimizer, "random": random}
+    write(path, groups, {"format": _FORMAT, "fingerprint": fingerprint, "progress": json.dumps(progress)})
 
 
 def load(path: Path, fingerprint: str) -> TrainingState:
@@ -67,31 +58,19 @@ def load(path: Path, fingerprint: str) -> TrainingState:
     Raises:
         RunError: the file is damaged, from another version, or from a run with other settings or data.
     """
+    file = TensorFile(path, _FORMAT)
+    if file.words.get("fingerprint") != fingerprint:
+        raise RunError(f"{path} comes from a run with other settings or data; give the same ones, or a new run folder")
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in list(file.keys())}
-        if metadata.get("format") != _FORMAT:
-            raise RunError(f"{path} is no checkpoint of this version ({_FORMAT}), but {metadata.get('format')!r}")
-        if metadata.get("fingerprint") != fingerprint:
-            raise RunError(
-                f"{path} comes from a run with other settings or data; give the same ones, or a new run folder"
-            )
         return TrainingState(
-            variables=_part(tensors, "variable/"),
-            buffers=_part(tensors, "buffer/"),
-            optimizer=_part(tensors, "optimizer/"),
-            noise=tensors["rng/noise"],
-            last_noise=tensors["rng/last_noise"],
-            dropout=tensors["rng/dropout"],
-            **json.loads(metadata["progress"]),
+            variables=file.group("variable"),
+            buffers=file.group("buffer"),
+            optimizer=file.group("optimizer"),
+            **file.group("random"),
+            **json.loads(file.words["progress"]),
         )
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise RunError(f"the checkpoint {path} cannot be read: {error}") from error
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

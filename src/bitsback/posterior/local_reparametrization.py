@@ -11,7 +11,7 @@ correlated; taking them as independent is an approximation.
 import math
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -58,17 +58,14 @@ class LocalReparametrization:
     def __init__(self, network: Network, names: Sequence[str]) -> None:
         self.network = network
         self.names = tuple(names)
-        self._symbolic: list[tuple[Any, ...]] = []
-        self._shapes: dict[int, list[tuple[int, ...]]] = {}
-        self.graph = self._rewrite(set(names)) if names else network.graph
         inputs = next(n for n in reversed(network.graph.graph.nodes) if n.op == "placeholder")
         self._symbol = inputs.meta["val"].shape[0]
+        self._axes: list[list[_Axis]] = []
+        self.graph = self._rewrite(set(names)) if names else network.graph
 
     def noise_size(self, batch: int) -> int:
-        """The number of pre-activations of a batch; to be asked before the first call with that batch."""
-        shapes = [tuple(_at_batch(size, self._symbol, batch) for size in shape) for shape in self._symbolic]
-        self._shapes[batch] = shapes
-        return sum(math.prod(shape) for shape in shapes)
+        """The number of pre-activations of a batch."""
+        return sum(math.prod(shape) for shape in self._shapes(batch))
 
     def __call__(self, values: Params, marginals: dict[str, Gaussian], noise: Tensor, inputs: Tensor) -> Tensor:
         """The network's outputs under one draw.
@@ -82,11 +79,14 @@ class LocalReparametrization:
         Returns:
             Outputs `[B, outputs]`.
         """
-        shapes = self._shapes[inputs.shape[0]]
+        shapes = self._shapes(inputs.shape[0])
         parts = noise.split([math.prod(shape) for shape in shapes])
         draws = [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
         tensors = {**values, **marginals}
         return self.graph(draws, *(tensors[name] for name in self.network.names), inputs)[0]
+
+    def _shapes(self, batch: int) -> list[list[int]]:
+        return [[axis.fixed + axis.per_example * batch for axis in axes] for axes in self._axes]
 
     def _rewrite(self, names: set[str]) -> GraphModule:
         graph = Graph()
@@ -96,8 +96,8 @@ class LocalReparametrization:
         uses = _uses(self.network)
         for old in _layers(self.network.graph.graph):
             if uses.name.get(old.args[1]) in names:  # pyright: ignore[reportArgumentType]
-                node, index = copies[old], len(self._symbolic)
-                self._symbolic.append(tuple(old.meta["val"].shape))
+                node, index = copies[old], len(self._axes)
+                self._axes.append([_axis(size, self._symbol) for size in old.meta["val"].shape])
                 with graph.inserting_before(node):
                     drawn = graph.call_function(operator.getitem, (draws, index))
                     layer = _drawn(old.target)
@@ -137,5 +137,15 @@ def _layers(graph: Graph) -> list[Node]:
     return [n for n in graph.nodes if n.op == "call_function" and n.target in _OPERATORS]
 
 
-def _at_batch(size: Any, symbol: Any, batch: int) -> int:
-    return size if isinstance(size, int) else int(size.node.expr.subs({symbol.node.expr: batch}))
+class _Axis(NamedTuple):
+    """The size of an axis as a function of the batch's: `fixed + per_example * batch`."""
+
+    fixed: int
+    per_example: int
+
+
+def _axis(size: Any, symbol: Any) -> _Axis:
+    if isinstance(size, int):
+        return _Axis(size, 0)
+    one, two = (int(size.node.expr.subs({symbol.node.expr: batch})) for batch in (1, 2))
+    return _Axis(2 * one - two, two - one)

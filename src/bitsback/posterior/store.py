@@ -4,17 +4,14 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import safetensors.torch
-import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
-from bitsback.durable import replace_file
 from bitsback.errors import RunError
 from bitsback.given.params import Params
 from bitsback.posterior.contract import Posterior
 from bitsback.posterior.mean_field import MeanFieldPosterior
 from bitsback.posterior.point import PointPosterior
+from bitsback.posterior.tensor_file import TensorFile, write
 
 _FORMAT = "bitsback-posterior-1"
 
@@ -46,23 +43,21 @@ def save(path: Path, stored: Stored) -> None:
     """
     marginals = stored.posterior.marginals()
     point = all(not bool(marginal.var.any()) for marginal in marginals.values())
-    tensors = {f"mean/{n}": marginal.mean for n, marginal in marginals.items()}
-    tensors |= {} if point else {f"std/{n}": marginal.var.sqrt() for n, marginal in marginals.items()}
-    tensors |= {f"fixed/{n}": t for n, t in stored.posterior.fixed.items()}
-    tensors |= {f"mask/{n}": t.bool() for n, t in stored.masks.items()}
-    tensors["log_noise"] = stored.log_noise
-    metadata = {
+    groups = {
+        "mean": {name: marginal.mean for name, marginal in marginals.items()},
+        "std": {} if point else {name: marginal.var.sqrt() for name, marginal in marginals.items()},
+        "fixed": stored.posterior.fixed,
+        "mask": {name: mask.bool() for name, mask in stored.masks.items()},
+        "likelihood": {"log_noise": stored.log_noise},
+    }
+    words = {
         "format": _FORMAT,
         "kind": "point" if point else "mean_field",
         "names": json.dumps(list(marginals)),
         "temperature": json.dumps(stored.temperature),
         "history": json.dumps(stored.history),
     }
-    content = safetensors.torch.save({n: t.detach().contiguous() for n, t in tensors.items()}, metadata)
-    try:
-        replace_file(path, [content])
-    except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror or error}") from error
+    write(path, groups, words)
 
 
 def load(path: Path) -> Stored:
@@ -71,25 +66,21 @@ def load(path: Path) -> Stored:
     Raises:
         RunError: the file is missing, damaged, or from another version.
     """
+    if not path.exists():
+        raise RunError(f"there is no posterior at {path}; `bitsback fit` makes one")
+    file = TensorFile(path, _FORMAT)
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in list(file.keys())}
-        if metadata.get("format") != _FORMAT:
-            raise RunError(f"{path} is no posterior of this version ({_FORMAT}), but {metadata.get('format')!r}")
-        names, history = json.loads(metadata["names"]), json.loads(metadata["history"])
-        means = {name: tensors[f"mean/{name}"] for name in names}
-        fixed = _part(tensors, "fixed/")
-        posterior: Posterior = PointPosterior(means, fixed)
-        if metadata["kind"] == "mean_field":
-            posterior = MeanFieldPosterior(means, {name: tensors[f"std/{name}"] for name in names}, fixed)
-        masks = {name: mask.float() for name, mask in _part(tensors, "mask/").items()}
-        return Stored(posterior, tensors["log_noise"], json.loads(metadata["temperature"]), history, masks)
-    except FileNotFoundError as error:
-        raise RunError(f"there is no posterior at {path}; `bitsback fit` makes one") from error
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
+        words = {name: json.loads(file.words[name]) for name in ("names", "temperature", "history")}
+        means = _ordered(file.group("mean"), words["names"])
+        stds = _ordered(file.group("std"), words["names"]) if file.words["kind"] == "mean_field" else None
+        log_noise = file.group("likelihood")["log_noise"]
+    except (KeyError, ValueError, TypeError) as error:
         raise RunError(f"the posterior {path} cannot be read: {error}") from error
+    fixed = file.group("fixed")
+    posterior = PointPosterior(means, fixed) if stds is None else MeanFieldPosterior(means, stds, fixed)
+    masks = {name: mask.float() for name, mask in file.group("mask").items()}
+    return Stored(posterior, log_noise, words["temperature"], words["history"], masks)
 
 
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+def _ordered(tensors: Params, names: list[str]) -> Params:
+    return {name: tensors[name] for name in names}
