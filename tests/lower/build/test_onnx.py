@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import onnx
 import pytest
@@ -134,6 +136,32 @@ def test_a_graph_with_another_output_is_refused(small, exported, monkeypatch, ou
     monkeypatch.setattr(build, "open_program", Changed)
     with pytest.raises(ExportError, match=f"ONNX Runtime's output '{OUTPUTS[output]}' differs from PyTorch's by up to"):
         lower(small, raw((4,)))
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1.0, 1e4])
+@pytest.mark.parametrize(("share", "refused"), [(1e-2, True), (1e-6, False)])
+def test_a_difference_counts_in_the_units_of_the_targets(monkeypatch, unit, share, refused):
+    """Of targets around zero, so that the tolerance is not that of a large value."""
+    targets = Normalization((0.0,) * 3, (unit,) * 3)
+    network = trace(nn.Linear(4, 3), (4,))
+    whole = point(
+        network,
+        posterior_over(network),
+        Units("regression", Normalization((0.0,) * 4, (1.0,) * 4), targets, torch.zeros(3)),
+    )
+    opened = build.open_program
+
+    class Changed:
+        def __init__(self, *given):
+            self.session = opened(*given)
+
+        def run(self, inputs):
+            mean, *rest = self.session.run(inputs)
+            return mean + share * unit, *rest
+
+    monkeypatch.setattr(build, "open_program", Changed)
+    with pytest.raises(ExportError, match="'mean' differs") if refused else contextlib.nullcontext():
+        lower(whole, 0.01 * raw((4,)))
 
 
 class WithoutForm(nn.Module):
