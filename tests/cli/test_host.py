@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -62,6 +63,20 @@ def test_a_recipe_is_run_to_its_end(call, whole_run, tmp_path):
     assert result.code == 0
     assert (tmp_path / "runs" / "quick" / "report.html").exists()
     assert {row["what"] for row in json.loads(result.out)["measurements"]} >= {"accuracy", "latency", "file_bytes"}
+
+
+def test_what_is_typed_is_relative_to_the_working_folder_whatever_recipe_it_changes(tmp_path, monkeypatch):
+    from bitsback.cli.options import content_of, recipe_from
+
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "own.toml").write_text('[data]\nname = "own.py:data"\n[network]\nname = "own.py:Net"\n')
+    monkeypatch.chdir(tmp_path)
+    content = content_of(Path("there/own.toml"))
+    as_it_is = recipe_from(content, {"network.name": None}, None)
+    assert as_it_is.network.name == f"{tmp_path / 'there' / 'own.py'}:Net"
+    changed = recipe_from(content, {"network.name": "own.py:Net"}, ["data.name=own.py:data"])
+    assert changed.network.name == f"{tmp_path / 'own.py'}:Net"
+    assert changed.data.name == f"{tmp_path / 'own.py'}:data"
 
 
 def test_settings_take_words_numbers_and_lists():

@@ -106,6 +106,16 @@ def test_file_names_are_relative_to_the_recipe_and_absolute_in_the_run(tmp_path,
     assert read(Path(tmp_path.name) / "recipe.toml").data.folder == str(tmp_path / "data")
 
 
+def test_a_function_in_a_file_lies_beside_the_recipe_and_one_in_a_module_is_left_alone(tmp_path, monkeypatch):
+    (tmp_path / "own.toml").write_text('[data]\nname = "own/sets.py:birds"\n[network]\nname = "../nets.py:Net.small"\n')
+    (tmp_path / "module.toml").write_text('[data]\nname = "own.sets:birds"\n[network]\nname = "lenet-5"\n')
+    monkeypatch.chdir(tmp_path.parent)
+    own, module = (read(Path(tmp_path.name) / f"{name}.toml") for name in ("own", "module"))
+    assert own.data.name == f"{tmp_path / 'own' / 'sets.py'}:birds"
+    assert own.network.name == f"{tmp_path.parent / 'nets.py'}:Net.small"
+    assert (module.data.name, module.network.name) == ("own.sets:birds", "lenet-5")
+
+
 @pytest.mark.parametrize(("content", "match"), [(None, "there is no recipe"), (b"a =", "TOML"), (b"\xff", "TOML")])
 def test_a_file_that_is_no_recipe_is_refused(content, match, tmp_path):
     if content is not None:

@@ -24,6 +24,20 @@ def is_named(name: str) -> bool:
     return bool(module and attribute)
 
 
+def beside(name: str, folder: Path) -> str:
+    """Make `file.py:name` lead to its file from anywhere; any other name stays as it is.
+
+    Args:
+        name: Any string.
+        folder: What the file's name is relative to.
+
+    Returns:
+        The name, its file's path absolute.
+    """
+    module, _, attribute = name.rpartition(":")
+    return f"{(folder / module).resolve()}:{attribute}" if attribute and module.endswith(".py") else name
+
+
 def locate(name: str, error: type[BitsbackError]) -> object:
     """Import what a name stands for; modules beside the file, or in the working folder, can be imported by it.
 

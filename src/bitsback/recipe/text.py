@@ -9,6 +9,7 @@ from typing import Any, get_args, get_type_hints
 
 from bitsback import toml
 from bitsback.errors import PolicyError, RecipeError
+from bitsback.given import named
 from bitsback.policy.choice import Policy, from_toml
 from bitsback.recipe.sections import Recipe
 
@@ -16,10 +17,11 @@ _METHODS = {"mean_field": "MeanField", "point": "Point"}
 _PRIORS = {"scale_mixture": "MixturePrior", "normal": "NormalPrior"}
 _ALTERNATIVES = {"float", "int"}
 _PATHS = (("data", "folder"), ("network", "weights"), ("compress", "masks"))
+_NAMES = (("data", "name"), ("network", "name"))
 
 
 def read(path: Path) -> Recipe:
-    """Read a recipe; names of files and of the data's folder in it are relative to it.
+    """Read a recipe; names of files (`file.py:name` too) and of the data's folder in it are relative to it.
 
     Raises:
         RecipeError: There is no such file, it is no TOML, or a key or a value in it is wrong.
@@ -60,10 +62,11 @@ def to_toml(recipe: Recipe) -> str:
 def _prepared(content: Mapping[str, Any], beside: Path) -> dict[str, Any]:
     """Names of files made to lead there from anywhere, and the policy, which checks itself, written out."""
     found = dict(content)
-    for part, key in _PATHS:
+    for part, key in (*_PATHS, *_NAMES):
         table = found.get(part)
         if isinstance(table, Mapping) and isinstance(table.get(key), str):
-            found[part] = {**table, key: str((beside / table[key]).resolve())}
+            there = named.beside(table[key], beside) if key == "name" else str((beside / table[key]).resolve())
+            found[part] = {**table, key: there}
     compress = found.get("compress")
     if isinstance(compress, Mapping) and "policy" in compress:
         found["compress"] = {**compress, "policy": asdict(_policy(compress["policy"], beside))}

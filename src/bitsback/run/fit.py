@@ -54,7 +54,7 @@ def fit(path: Path, recipe: Recipe, watcher: Watcher, *, command: str) -> tuple[
     run.write("recipe", to_toml(recipe))
     remember_data(run, data)
     if not run.has("posterior"):
-        watcher.tell(f"fitting {recipe.network.name} to {data.name}, {len(data.train.inputs):,} samples")
+        watcher.tell(f"fitting {Path(recipe.network.name).name} to {data.name}, {len(data.train.inputs):,} samples")
         fitted = training.fit(
             materials.traces.train,
             method,

@@ -103,8 +103,8 @@ def _recipe(materials: Materials, digest: str) -> dict[str, Any]:
     recipe = materials.recipe
     recipe = replace(
         recipe,
-        data=replace(recipe.data, folder=None),
-        network=replace(recipe.network, weights=_name(recipe.network.weights)),
+        data=replace(recipe.data, name=_name(recipe.data.name), folder=None),
+        network=replace(recipe.network, name=Path(recipe.network.name).name, weights=_name(recipe.network.weights)),
         compress=replace(recipe.compress, masks=_name(recipe.compress.masks)),
     )
     return {"program": digest, **asdict(recipe)}
