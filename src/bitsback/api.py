@@ -37,6 +37,7 @@ from bitsback.posterior.inference import Inference
 from bitsback.posterior.loop import FitSettings
 from bitsback.posterior.mean_field import MeanField
 from bitsback.posterior.point import Point
+from bitsback.recipe.sections import Form
 from bitsback.run.abstention import decide
 from bitsback.run.fitted import FittedNetwork, examples, likelihood, trace_both, units
 from bitsback.run.programs import artifact, described_again, figures_of, opened
@@ -160,7 +161,7 @@ def point(fitted: FittedNetwork) -> Program:
     return point_form(fitted.network, fitted.posterior, fitted.units)
 
 
-def ensemble(fitted: FittedNetwork, members: int = 20, *, seed: int = 0) -> Program:
+def ensemble(fitted: FittedNetwork, members: int = Form.members, *, seed: int = 0) -> Program:
     """The average over draws from the posterior, as a program.
 
     Args:

@@ -1,48 +1,53 @@
-from dataclasses import asdict, fields
+import inspect
+from dataclasses import MISSING, asdict, fields
+from typing import get_type_hints
 
 import pytest
 
-from bitsback.given.dataset import DataSettings
+import bitsback
+from bench.recipe_reference import MIRRORS
+from bitsback.compress.schedule import Cycles
 from bitsback.measure.abstain import Promise
-from bitsback.posterior import mean_field, prior
-from bitsback.posterior.loop import FitSettings
-from bitsback.posterior.optimization import Optimization
+from bitsback.posterior import mean_field
 from bitsback.recipe import sections
 from bitsback.recipe.sections import Recipe
+from bitsback.run.abstention import promise_of
 from bitsback.run.materials import fit_settings, inference
-from bitsback.run.measure import Timing
 
-# What a recipe says of a part of the library, and that part's own settings.
-SAME = {
-    "data": (sections.Data(), DataSettings()),
-    "fit": (sections.Fit(), FitSettings()),
-    "optimization": (sections.Fit(), Optimization()),
-    "mixture": (sections.MixturePrior(), prior.ScaleMixture()),
-    "normal": (sections.NormalPrior(), prior.Normal()),
-    "mean field": (sections.MeanField(), mean_field.MeanField()),
-    "measure": (sections.Measure(), Timing()),
-}
+PAIRS = [(said, own) for said, mirrored in MIRRORS.items() for own in mirrored if said is not Recipe]
+# Settings that stand elsewhere in a recipe, or that a recipe does not have.
 ELSEWHERE = {
-    "optimization",
-    "temperature",
-    "seed",
-    "prior",
-    "starts",
-}  # these stand elsewhere in a recipe, or come from a run
+    bitsback.FitSettings: {"optimization", "temperature", "seed"},
+    bitsback.MeanField: {"starts"},
+    bitsback.Promise: {"thresholds"},
+    sections.LatencySettings: {"batch", "device"},
+}
 
 
-@pytest.mark.parametrize("part", SAME)
-def test_a_recipe_has_the_librarys_settings_with_its_defaults(part):
-    said, own = SAME[part]
-    for each in fields(own):
-        if each.name not in ELSEWHERE:
-            assert getattr(said, each.name) == getattr(own, each.name)
+def defaults(kind):
+    return {
+        each.name: each.default if each.default_factory is MISSING else each.default_factory() for each in fields(kind)
+    }
 
 
-def test_the_promise_has_its_fields():
-    assert set(asdict(sections.Abstain())) <= {each.name for each in fields(Promise)}
+@pytest.mark.parametrize(("said", "own"), PAIRS, ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
+def test_a_recipe_has_the_librarys_settings_with_its_types_and_defaults(said, own):
+    types, own_types, values = get_type_hints(said), get_type_hints(own), defaults(said)
+    for name, value in defaults(own).items():
+        if name not in ELSEWHERE.get(own, ()) and name != "prior":  # a prior is a table; as what it says it is below
+            assert types[name] == own_types[name]
+            assert value in (MISSING, values[name])
+
+
+def test_a_promise_without_settings_has_the_recipes_error_rate_and_its_own_confidence():
+    assert promise_of(None) == Promise(sections.Abstain().error_rate)
 
 
 def test_defaults_of_a_recipe_are_the_librarys_own():
-    assert fit_settings(Recipe()) == FitSettings()
+    assert fit_settings(Recipe()) == bitsback.FitSettings()
     assert inference(Recipe()) == mean_field.MeanField()
+    members = inspect.signature(bitsback.ensemble).parameters["members"]
+    assert members.default == sections.Form().members
+    compress = sections.Compress()
+    assert Cycles(compress.cycles, recover=compress.fine_tune_epochs > 0) == Cycles()
+    assert set(asdict(sections.Abstain())) <= {each.name for each in fields(Promise)}

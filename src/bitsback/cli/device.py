@@ -65,8 +65,9 @@ def measure(
     """
     from dataclasses import replace
 
+    from bitsback.recipe.sections import Measure
     from bitsback.run.folder import open_run
-    from bitsback.run.measure import Timed, Timing, files, timing
+    from bitsback.run.measure import Timed, files, timing
     from bitsback.run.measure import measure as measure_stage
 
     asked: dict[str, Any] = {"repeats": repeats, "threads": threads, "batches": tuple(batch) if batch else None}
@@ -77,7 +78,7 @@ def measure(
         rows = run.record(rows, None)
     else:
         timed = [Timed(each, {"file": str(each)}) for each in (reference, path) if each is not None]
-        rows = measure_stage(timed, replace(Timing(), **changes))
+        rows = measure_stage(timed, replace(Measure(), **changes))
     show({"measurements": plain(rows)}, as_json=as_json, text=lambda: _latencies(rows))
 
 

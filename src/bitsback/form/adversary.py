@@ -67,7 +67,7 @@ def fgsm(program: Program, inputs: np.ndarray, targets: np.ndarray, level: float
 
 
 def pgd(
-    program: Program, inputs: np.ndarray, targets: np.ndarray, level: float, *, bounds: Bounds, steps: int = 10
+    program: Program, inputs: np.ndarray, targets: np.ndarray, level: float, *, bounds: Bounds, steps: int
 ) -> np.ndarray:
     """Moves every value by at most `level`, in `steps` steps that raise the loss.
 

@@ -31,19 +31,20 @@ class DataSettings:
     """How a set is split.
 
     Attributes:
-        validation: A share (float below 1) or a count (int) of the training part; 0 for none.
+        validation: A share (a number below 1 with a point) or a count (a whole number) of the training part; 0 for none.
         calibration: The same.
         out_of_distribution: "auto", "held out", "given", "shuffled pixels", "shifted features" or the name of a set.
-        hold_out: Classes taken out of every split, which become the out-of-distribution set; None is (8, 9) for the
-            digits and () for all else.
-        limit: Use only the first `limit` samples of the training part, before anything is drawn from it.
+        hold_out: Numbers of classes, from 0, that are taken out of training and test and become the out-of-distribution
+            set; empty for none. Without it, 8 and 9 of the digits and none of other sets.
+        limit: Use only the first `limit` samples of the training part, at least 1, counted after `hold_out` and before any
+            split is drawn; the test part is not cut.
 
     Raises:
         RecipeError: A value is of the wrong type or out of range.
     """
 
-    validation: float = 0.1
-    calibration: float = 0.1
+    validation: float | int = 0.1
+    calibration: float | int = 0.1
     out_of_distribution: str = out_of_distribution.AUTO
     hold_out: tuple[int, ...] | None = None
     limit: int | None = None

@@ -41,11 +41,11 @@ class Promise:
     """What is asked for.
 
     Attributes:
-        error_rate: α, the tolerated share of wrong answers among the answers given.
-        confidence: 1 − δ, how sure the promise is to be kept.
+        error_rate: α, the tolerated share of wrong answers among the answers given, between 0 and 1.
+        confidence: 1 − δ, how sure the promise is to be kept, between 0 and 1.
         score: the uncertainty that is thresholded.
-        tolerance: regression only: an answer is wrong if any target is off by more, in target units.
-        thresholds: how many are tried at most.
+        tolerance: regression only: an answer is wrong if any target is off by more, in target units; above 0.
+        thresholds: how many are tried at most, at least 1.
     """
 
     error_rate: float

@@ -34,15 +34,15 @@ class LatencySettings:
     """How to time.
 
     Attributes:
-        warmup: rounds that are not counted.
-        repeats: rounds that are.
-        threads: how many threads a call uses; stated in each row.
+        warmup: rounds before, which are not counted; at least 0.
+        repeats: rounds that count, at least 1.
+        threads: how many threads a call uses, at least 1; stated in each row.
         batch: samples in a call; stated in each row.
         device: the device's name, stated in each row.
     """
 
-    warmup: int = 10
-    repeats: int = 100
+    warmup: int = 20
+    repeats: int = 200
     threads: int = 1
     batch: int = 1
     device: str = ""

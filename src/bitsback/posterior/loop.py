@@ -26,18 +26,19 @@ class FitSettings:
     """Settings of the training loop.
 
     Attributes:
-        epochs: passes over the training split.
-        batch: data per step; what is left over at the end of an epoch comes up in another epoch's order.
+        epochs: passes over the training split, at least 1.
+        batch: data per step, at least 1; what is left over at the end of an epoch comes up in another epoch's order.
         optimization: optimizer and schedule.
-        temperature: multiplies the KL; 1 is the exact ELBO.
+        temperature: multiplies the KL, at least 0, without a unit; 1 is the exact ELBO.
         kl_weighting: "even": every minibatch carries 1/M of the KL; "geometric": minibatch i of M carries
             2^(M−i) / (2^M − 1) of it (Blundell et al. 2015, section 3.4). Both sum to the whole KL over an epoch.
         antithetic: whether every second step uses the noise of the step before with its sign turned. Each step's noise is as
             normal as before, two neighbours' errors partly cancel, and half of the drawing is saved.
         compile: whether `torch.compile` is used; None: for runs of at least 4,000 steps where there is a C++ compiler.
-        threads: PyTorch's, while it trains. One by default: the result then does not depend on the machine's number of cores,
-            and small networks train fastest so. The same result is promised for the same seed and the same number.
-        checkpoint_seconds: the least time between checkpoints.
+        threads: PyTorch's, while it trains, at least 1. One by default: the result then does not depend on the
+            machine's number of cores, and small networks train fastest so. The same result is promised for the same
+            seed and the same number.
+        checkpoint_seconds: the least time between checkpoints, in seconds.
         seed: decides the order of the data and every draw.
     """
 

@@ -65,9 +65,9 @@ class MeanField:
             convolutions it takes positions as independent), and draws the weights where that is impossible.
         kl: "sampled": one draw per step; "closed_form": the prior's closed form (for the mixture an upper bound, see
             `prior`); None: closed form where it is exact, else sampled.
-        initial_std: every weight's standard deviation before the first step.
-        std_rate: what multiplies the learning rate of the log standard deviations. Adam moves a variable by at most about
-            its rate per step, so a run of a few hundred steps leaves them near their start without it.
+        initial_std: every weight's standard deviation before the first step, above 0, in the weights' units.
+        std_rate: what multiplies the learning rate of the log standard deviations, above 0. Adam moves a variable by at
+            most about its rate per step, so a run of a few hundred steps leaves them near their start without it.
         starts: standard deviations by param name that stand in for `initial_std` where they are above 0.
     """
 

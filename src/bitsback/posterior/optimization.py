@@ -20,9 +20,9 @@ class Optimization:
 
     Attributes:
         optimizer: "adam" or "sgd".
-        learning_rate: before the schedule.
-        momentum: of SGD.
-        weight_decay: L2 coefficient (for points; a posterior has a prior instead).
+        learning_rate: before the schedule, above 0.
+        momentum: of SGD, from 0 to below 1.
+        weight_decay: L2 coefficient, at least 0 (for points; a posterior has a prior instead, and takes 0 only).
         schedule: "cosine" falls to 0 over the whole training, "constant" does not fall.
     """
 

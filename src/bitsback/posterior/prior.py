@@ -48,7 +48,7 @@ class Normal:
     """N(0, std²) for every weight.
 
     Attributes:
-        std: the standard deviation, > 0.
+        std: the standard deviation, above 0, in the weights' units.
     """
 
     std: float = 1.0
@@ -76,8 +76,8 @@ class ScaleMixture:
 
     Attributes:
         pi: the slab's share, strictly between 0 and 1.
-        std1: the slab's standard deviation.
-        std2: the spike's standard deviation, smaller than the slab's.
+        std1: the slab's standard deviation, in the weights' units.
+        std2: the spike's standard deviation, above 0 and smaller than the slab's.
     """
 
     pi: float = 0.5

@@ -1,10 +1,16 @@
-"""The parts of a recipe: one frozen dataclass a table, with the defaults."""
+"""The parts of a recipe: one frozen dataclass a table, with the defaults.
+
+A key that is a setting of the library under the same name has its meaning there; the others have theirs here. Both, and
+the defaults, which must be the library's, stand in docs/recipe.md.
+"""
 
 import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bitsback.errors import RecipeError
+from bitsback.measure.abstain import Promise, Score
+from bitsback.measure.latency import LatencySettings
 from bitsback.policy.choice import Policy, Saliency
 
 _STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}
@@ -12,7 +18,14 @@ _STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}
 
 @dataclass(frozen=True)
 class Data:
-    """Which data set, where it is, and how it is split; see `given.dataset`."""
+    """Which data set, where it is, and how it is split; see `given.dataset.DataSettings`.
+
+    Attributes:
+        name: "digits", "diabetes", the name of a set's folder such as "mnist", or a function as `package.module:function`
+            or `file.py:function`, the file beside the recipe. Without one it is the set that the folder is, else the digits.
+        folder: A folder that is one set or holds named sets, relative to the recipe. Without one it is `BITSBACK_DATA`, if
+            that is set; what is not found there is looked for in `/usr/share/datasets`.
+    """
 
     __pydantic_config__ = _STRICT
     name: str | None = None
@@ -26,7 +39,15 @@ class Data:
 
 @dataclass(frozen=True)
 class Network:
-    """Which network, its factory's options, published weights to start from, and patterns of params that stay points."""
+    """Which network, and where its weights start.
+
+    Attributes:
+        name: A reference network ("mlp", "lenet-300-100", "lenet-5", "lenet-5-caffe", "resnet-20", "resnet-32", "resnet-44",
+            "resnet-56"), or your own as `package.module:name` or `file.py:name`, the file beside the recipe.
+        options: Passed to the network's factory by name.
+        weights: A safetensors file or a PyTorch checkpoint to start from, relative to the recipe.
+        deterministic: Patterns over the names of params, such as "fc1.*"; what they match stays a point.
+    """
 
     __pydantic_config__ = _STRICT
     name: str = "mlp"
@@ -37,7 +58,11 @@ class Network:
 
 @dataclass(frozen=True)
 class NormalPrior:
-    """N(0, std²) for every weight; see `posterior.prior.Normal`."""
+    """N(0, std²) for every weight; see `posterior.prior.Normal`.
+
+    Attributes:
+        name: Makes the prior this one.
+    """
 
     __pydantic_config__ = _STRICT
     name: Literal["normal"] = "normal"
@@ -46,7 +71,11 @@ class NormalPrior:
 
 @dataclass(frozen=True)
 class MixturePrior:
-    """A wide and a narrow normal; see `posterior.prior.ScaleMixture`."""
+    """A wide and a narrow normal; see `posterior.prior.ScaleMixture`.
+
+    Attributes:
+        name: Makes the prior this one, which it is without a name too.
+    """
 
     __pydantic_config__ = _STRICT
     name: Literal["scale_mixture"] = "scale_mixture"
@@ -57,7 +86,11 @@ class MixturePrior:
 
 @dataclass(frozen=True)
 class MeanField:
-    """Independent normals over the weights; see `posterior.mean_field.MeanField`."""
+    """Independent normals over the weights; see `posterior.mean_field.MeanField`.
+
+    Attributes:
+        method: Makes the inference this one, which it is without a method too.
+    """
 
     __pydantic_config__ = _STRICT
     method: Literal["mean_field"] = "mean_field"
@@ -70,7 +103,11 @@ class MeanField:
 
 @dataclass(frozen=True)
 class Point:
-    """One value of the weights, the ordinary way of training; see `posterior.point.Point`."""
+    """One value of the weights, the ordinary way of training; see `posterior.point.Point`.
+
+    Attributes:
+        method: Makes the inference this one.
+    """
 
     __pydantic_config__ = _STRICT
     method: Literal["point"] = "point"
@@ -97,9 +134,13 @@ class Fit:
 
 @dataclass(frozen=True)
 class Compress:
-    """What goes: a policy (a table here, or the path of a file), in how many cycles, with how much training after each.
+    """What goes, in how many cycles, and with how much training after each.
 
-    `masks` is a safetensors file of zeros and ones by param name, to be used in place of the policy.
+    Attributes:
+        policy: Tables as below, or the name of a TOML file with these tables, relative to the recipe.
+        cycles: How often to prune, at least 1, in equal ratios of what is kept; more than 1 only with `fine_tune_epochs`.
+        fine_tune_epochs: Passes over the training split under the mask after each pruning; 0 for none.
+        masks: A safetensors file of zeros and ones by param name, relative to the recipe, in place of the policy.
     """
 
     __pydantic_config__ = _STRICT
@@ -119,9 +160,11 @@ class Compress:
 
 @dataclass(frozen=True)
 class Form:
-    """What predicts on the device, and how many members an ensemble has.
+    """What predicts on the device.
 
-    Without a name it is an ensemble where inference gives something to draw from, else a point.
+    Attributes:
+        name: Without one it is an ensemble where inference gives something to draw from, else a point.
+        members: Of an ensemble, at least 2.
     """
 
     __pydantic_config__ = _STRICT
@@ -138,9 +181,9 @@ class Abstain:
 
     __pydantic_config__ = _STRICT
     error_rate: float = 0.05
-    confidence: float = 0.9
-    score: Literal["total", "knowledge"] = "total"
-    tolerance: float | None = None
+    confidence: float = Promise.confidence
+    score: Score = Promise.score
+    tolerance: float | None = Promise.tolerance
 
     def __post_init__(self) -> None:
         for name in ("error_rate", "confidence"):
@@ -154,11 +197,11 @@ class Evaluate:
     """What is looked at besides the test split.
 
     Attributes:
-        sparsities: Of the sweep; () for none.
+        sparsities: Of the sweep, each from 0 to below 1; an empty list for no sweep.
         saliencies: Of the sweep; those that the posterior has no variance for are left out.
-        levels: Of noise and perturbations, in standard deviations of the inputs; () for none.
-        perturbed: How many test inputs are perturbed, at most.
-        pgd_steps: Steps of the PGD perturbation.
+        levels: Of noise, FGSM and PGD, in standard deviations of the inputs, each above 0; an empty list for none.
+        perturbed: How many test inputs are perturbed at most, at least 1.
+        pgd_steps: Gradient steps of PGD, at least 1.
     """
 
     __pydantic_config__ = _STRICT
@@ -179,13 +222,17 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Measure:
-    """How latency is measured; see `measure.latency`."""
+    """How latency is measured; see `measure.latency.LatencySettings`.
+
+    Attributes:
+        batches: Samples in a call, each at least 1; each is timed by itself.
+    """
 
     __pydantic_config__ = _STRICT
     batches: tuple[int, ...] = (1,)
-    repeats: int = 200
-    warmup: int = 20
-    threads: int = 1
+    repeats: int = LatencySettings.repeats
+    warmup: int = LatencySettings.warmup
+    threads: int = LatencySettings.threads
 
     def __post_init__(self) -> None:
         sized = bool(self.batches) and all(each >= 1 for each in self.batches)
@@ -196,7 +243,19 @@ class Measure:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole run. `abstain` is None where it was not asked for: then it is tried, and left out if it cannot be had."""
+    """A whole run.
+
+    Attributes:
+        data: The data set.
+        network: The network.
+        inference: How the posterior is fitted.
+        fit: The training loop.
+        compress: What goes.
+        form: What predicts.
+        abstain: The promise. Without the table its defaults are tried, and left out if the data cannot give them.
+        evaluate: What is looked at besides the test split.
+        measure: How latency is measured.
+    """
 
     __pydantic_config__ = _STRICT
     seed: int = 0

@@ -53,7 +53,7 @@ def decide(predictor: Predictor, data: Dataset, promise: Promise) -> Decision:
 
 
 def promise_of(asked: Abstain | None) -> Promise:
-    """The promise that a recipe asks for; where it asks for none, at most 5 % wrong with 90 % confidence is tried."""
+    """The promise that a recipe asks for; where it asks for none, that of the defaults is tried."""
     asked = asked or Abstain()
     return Promise(
         error_rate=asked.error_rate, confidence=asked.confidence, score=asked.score, tolerance=asked.tolerance

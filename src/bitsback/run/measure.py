@@ -9,29 +9,13 @@ from typing import Any
 import numpy as np
 
 from bitsback.artifact.container import Artifact, read
-from bitsback.errors import RecipeError, RunError
+from bitsback.errors import RunError
 from bitsback.lower.run.onnx import open_program
 from bitsback.measure.device import Cpu
 from bitsback.measure.journal import Measurement, Scalar
 from bitsback.measure.latency import Candidate, LatencySettings, latency
+from bitsback.recipe.sections import Measure
 from bitsback.run.folder import RunFolder
-
-
-@dataclass(frozen=True)
-class Timing:
-    """How to time.
-
-    Attributes:
-        batches: Samples in a call; each is timed by itself.
-        repeats: Rounds that count.
-        warmup: Rounds before.
-        threads: How many a call may use.
-    """
-
-    batches: tuple[int, ...] = (1,)
-    repeats: int = 200
-    warmup: int = 20
-    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -42,15 +26,16 @@ class Timed:
     of: dict[str, Scalar]
 
 
-def timing(run: RunFolder) -> Timing:
+def timing(run: RunFolder) -> Measure:
     """What the run's recipe says of timing, read without pydantic.
 
     Raises:
         RunError: The recipe cannot be read.
+        RecipeError: A value is out of range.
     """
     try:
         said: dict[str, Any] = tomllib.loads(run.need("recipe", "fit").read_text("utf-8")).get("measure", {})
-        return replace(Timing(), **{key: tuple(value) if key == "batches" else value for key, value in said.items()})
+        return replace(Measure(), **{key: tuple(value) if key == "batches" else value for key, value in said.items()})
     except (OSError, ValueError, TypeError) as error:
         raise RunError(f"{run.file('recipe')} cannot be read: {error}") from error
 
@@ -70,7 +55,7 @@ def files(run: RunFolder) -> list[Timed]:
 
 
 def measure(
-    timed: Sequence[Timed], settings: Timing, *, tell: Callable[[str], None] = lambda _: None
+    timed: Sequence[Timed], settings: Measure, *, tell: Callable[[str], None] = lambda _: None
 ) -> list[Measurement]:
     """Time files in turns.
 
@@ -83,11 +68,8 @@ def measure(
         `latency` and `latency_ratio` rows.
 
     Raises:
-        RecipeError: A setting is out of range.
         ArtifactError: A file is damaged or its program cannot run.
     """
-    if settings.threads < 1 or not settings.batches or min(settings.batches) < 1:
-        raise RecipeError(f"threads = {settings.threads} and batches = {settings.batches} must be at least 1")
     device = Cpu(settings.threads).name
     artifacts = [(read(each.path), each.of) for each in timed]
     rows: list[Measurement] = []
