@@ -1,9 +1,10 @@
-"""Tables in README.md and docs/*.md, made from results/*.jsonl.
+"""What is generated in README.md and docs/*.md: tables from results/*.jsonl, and references from the code.
 
-    python -m bench.tables --check     fails where a table is not what the rows give
+    python -m bench.tables --check     fails where one is not what the rows or the code give
     python -m bench.tables --write     rewrites them
 
-A new table is a line in `TABLES`: a name, the file of its rows, and a function from these to Markdown.
+A new table is a line in `TABLES`: a name, the file of its rows, and a function from these to Markdown. What comes from the
+code is a line in the `PLACES` of the module that makes it.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import weight_pruning_tables
+from bench import recipe_reference, weight_pruning_tables
 from bench.markdown import fill, places, table
 from bitsback.errors import BitsbackError, DataError
 from bitsback.measure.journal import Journal, Measurement, latest
@@ -50,16 +51,21 @@ TABLES = {
 }
 
 
+FROM_CODE = {**recipe_reference.PLACES}
+
+
 def markdown(name: str, results: Path) -> str:
-    """The table and a line that says where its rows come from.
+    """What stands in a place: of a table also a line that says where its rows come from.
 
     Args:
-        name: one of `TABLES`.
+        name: one of `TABLES` or `FROM_CODE`.
         results: the folder of the rows.
 
     Raises:
         DataError: there is no such table, or there are no rows for it.
     """
+    if name in FROM_CODE:
+        return FROM_CODE[name]()
     if name not in TABLES:
         raise DataError(f"There is no table {name!r}; there are {', '.join(TABLES)}.")
     rows = Journal(results / TABLES[name].rows).read()
@@ -90,7 +96,7 @@ def documents(root: Path) -> list[Path]:
 
 
 def stale(root: Path) -> dict[Path, str]:
-    """The documents whose tables are not what the rows give, with the text that they should have."""
+    """The documents that are not what the rows and the code give, with the text that they should have."""
     found = {}
     for path in documents(root):
         text = path.read_text(encoding="utf-8")
@@ -104,8 +110,8 @@ def main(words: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Check or write; returns the exit code (1: a table is stale, 2: it cannot be made)."""
     parser = argparse.ArgumentParser(prog="python -m bench.tables", description=(__doc__ or "").splitlines()[0])
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--check", action="store_true", help="fail where a table is not what the rows give")
-    which.add_argument("--write", action="store_true", help="rewrite the tables")
+    which.add_argument("--check", action="store_true", help="fail where one is not what the rows or the code give")
+    which.add_argument("--write", action="store_true", help="rewrite them")
     asked = parser.parse_args(words)
     try:
         wrong = stale(root)
@@ -115,11 +121,11 @@ def main(words: Sequence[str] | None = None, root: Path = ROOT) -> int:
     for path, right in wrong.items():
         if asked.write:
             path.write_text(right, encoding="utf-8")
-        said = "rewritten" if asked.write else "not what results/ gives; --write rewrites it"
+        said = "rewritten" if asked.write else "not what results/ or the code gives; --write rewrites it"
         print(f"{path.relative_to(root)}: {said}")
     if not wrong:
         count = sum(1 for path in documents(root) for _ in places(path.read_text(encoding="utf-8")))
-        print(f"{count} tables are what the rows give")
+        print(f"{count} tables are what the rows and the code give")
     return int(bool(wrong) and asked.check)
 
 
