@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import bitsback as bb
-from bitsback.errors import ExportError, PromiseError
+from bitsback.errors import ExportError, NetworkError, PromiseError
 
 LAZY = """
 import sys
@@ -83,6 +83,30 @@ def test_a_share_a_policy_and_own_masks_prune(fitted):
     own = {name: 1 - mask for name, mask in by_share.items()}
     pruned = bb.prune(fitted, masks=own)
     assert np.isclose(pruned.gone, 0.25 * sum(mask.numel() for mask in own.values()), atol=1)
+
+
+def test_a_fit_goes_on_from_a_pruned_result_and_keeps_its_zeros(data, fitted):
+    pruned = bb.prune(fitted, 0.9)
+    settings = bb.FitSettings(batch=40, optimization=bb.Optimization(learning_rate=1e-9))
+    module = bb.network("mlp", data, hidden=(12,), seed=5)
+    still = bb.fit(module, data, epochs=1, settings=settings, start=pruned)
+    for name, (mean, var) in still.posterior.marginals().items():
+        before = pruned.posterior.marginals()[name]
+        torch.testing.assert_close(mean, before.mean, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(var, before.var, rtol=1e-3, atol=1e-8)
+    recovered = bb.fit(module, data, epochs=10, settings=bb.FitSettings(batch=40), start=pruned)
+    assert recovered.gone == pruned.gone > 0
+    assert recovered.history[-1]["nll"] < still.history[-1]["nll"]
+    for name, mask in pruned.masks.items():
+        mean, var = recovered.posterior.marginals()[name]
+        assert not mean[mask == 0].any()
+        assert not var[mask == 0].any()
+
+
+def test_a_result_of_another_network_is_no_start(data, fitted):
+    module = bb.network("mlp", data, hidden=(13,))
+    with pytest.raises(NetworkError, match=r"'1.bias' is \(13,\) in the one and \(12,\) in the other"):
+        bb.fit(module, data, epochs=1, start=fitted)
 
 
 def test_a_promise_that_cannot_be_kept_writes_nothing(data, fitted, tmp_path):

@@ -39,7 +39,7 @@ from bitsback.posterior.mean_field import MeanField
 from bitsback.posterior.point import Point
 from bitsback.recipe.sections import Form
 from bitsback.run.abstention import decide
-from bitsback.run.fitted import FittedNetwork, examples, likelihood, trace_both, units
+from bitsback.run.fitted import FittedNetwork, at_mean, check_same_params, examples, likelihood, trace_both, units
 from bitsback.run.programs import artifact, described_again, figures_of, opened
 from bitsback.run.rehearsal import check_form
 from bitsback.runtime.predictor import Predictor
@@ -49,10 +49,12 @@ def dataset(name: str | None = None, *, folder: str | Path | None = None, seed: 
     """Load a data set and split it.
 
     Args:
-        name: "digits", "diabetes", "mnist", a folder's name, or a function as `package.module:function`.
+        name: "digits", "diabetes", a folder's name such as "mnist", or a function as `package.module:function` or
+            `file.py:function`. Without one it is the set that the folder is, else the digits.
         folder: A folder that is one set, or that holds named sets.
         seed: Decides every draw.
-        settings: Those of `given.dataset.DataSettings`: `validation`, `calibration`, `hold_out`, `limit`, ...
+        settings: Those of `given.dataset.DataSettings`: `validation`, `calibration`, `out_of_distribution`, `hold_out` and
+            `limit`.
 
     Raises:
         DataError: The set is missing or malformed.
@@ -91,6 +93,7 @@ def fit(
     settings: FitSettings | None = None,
     deterministic: Sequence[str] = (),
     form: Literal["point", "ensemble"] | None = None,
+    start: FittedNetwork | None = None,
     checkpoint: str | Path | None = None,
     watch: Callable[[Progress], None] | None = None,
 ) -> FittedNetwork:
@@ -105,11 +108,13 @@ def fit(
         deterministic: Patterns of params that stay points.
         form: What will ship, made once of the untrained network to see that it can be; when None, the ensemble where
             `inference` gives something to draw from, else the point.
+        start: What to go on from in place of the module's own params: an earlier result over the same params, whose means,
+            and standard deviations where it has some, are where these start. What is pruned in it stays pruned.
         checkpoint: A file to go on from after a kill, and to save the state in.
         watch: Is told the progress.
 
     Raises:
-        NetworkError: The network cannot be traced, or does not fit the data.
+        NetworkError: The network cannot be traced, or does not fit the data or the start.
         ExportError: The form cannot be made of it.
         RecipeError: A setting is out of range.
         DataError: The loss stops being a number.
@@ -119,17 +124,16 @@ def fit(
     settings = settings if epochs is None else replace(settings, epochs=epochs)
     traces = trace_both(module, data, deterministic)
     check_form(traces.evaluation, data, form or ("point" if isinstance(inference, Point) else "ensemble"))
+    traced, method, masks = traces.train, inference or MeanField(), start.masks if start else {}
+    if start is not None:
+        check_same_params(traced, start.network)
+        traced, method = at_mean(traced, start.posterior), method.starting_at(start.posterior)
     path = Path(checkpoint) if checkpoint is not None else None
     fitted = train(
-        traces.train,
-        inference or MeanField(),
-        likelihood(data),
-        examples(data, data.train),
-        settings,
-        path=path,
-        watch=watch,
+        traced, method, likelihood(data), examples(data, data.train), settings, masks=masks, path=path, watch=watch
     )
-    return FittedNetwork(traces.evaluation, fitted.posterior, units(data, fitted.log_noise), fitted.history)
+    posterior = pruned_by(fitted.posterior, masks) if masks else fitted.posterior
+    return FittedNetwork(traces.evaluation, posterior, units(data, fitted.log_noise), fitted.history, masks)
 
 
 def prune(

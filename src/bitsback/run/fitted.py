@@ -107,3 +107,19 @@ def at_mean(network: Network, posterior: Posterior) -> Network:
         params={name: values.get(name, tensor).detach().clone() for name, tensor in network.params.items()},
         buffers={name: values.get(name, tensor).detach().clone() for name, tensor in network.buffers.items()},
     )
+
+
+def check_same_params(network: Network, other: Network) -> None:
+    """Refuse two networks of which one cannot start at the other's params.
+
+    Raises:
+        NetworkError: A param is only in one of them, or has another shape.
+    """
+    shapes, others = ({name: tuple(each.shape) for name, each in one.params.items()} for one in (network, other))
+    differing = sorted(name for name in shapes | others if shapes.get(name) != others.get(name))
+    if differing:
+        name = differing[0]
+        raise NetworkError(
+            f"the network cannot start at that result: '{name}' is {shapes.get(name, 'not there')} in the one and "
+            f"{others.get(name, 'not there')} in the other; the params of both must be the same"
+        )
