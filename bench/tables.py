@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import recipe_reference, weight_pruning_tables
+from bench import python_reference, recipe_reference, weight_pruning_tables
 from bench.markdown import fill, places, table
 from bitsback.errors import BitsbackError, DataError
 from bitsback.measure.journal import Journal, Measurement, latest
@@ -51,7 +51,7 @@ TABLES = {
 }
 
 
-FROM_CODE = {**recipe_reference.PLACES}
+FROM_CODE = {**recipe_reference.PLACES, **python_reference.PLACES}
 
 
 def markdown(name: str, results: Path) -> str:

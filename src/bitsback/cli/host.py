@@ -42,6 +42,8 @@ def run(
 ) -> None:
     """Do a whole run: fit, compress, evaluate, pack, measure, report.
 
+    Every key of a recipe is explained in docs/recipe.md; recipes to start from are in examples/recipes.
+
     Example: bitsback run mnist.toml --data data -o runs/mnist --set fit.epochs=5
     """
     need_torch()

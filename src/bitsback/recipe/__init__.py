@@ -28,5 +28,6 @@ error_rate = 0.01
 confidence = 0.95
 ```
 
-What is left out has its default. A key or a value that is wrong gives a `RecipeError` that names it.
+What is left out has its default. A key or a value that is wrong gives a `RecipeError` that names it. Every key is explained in
+docs/recipe.md.
 """
