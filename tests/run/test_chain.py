@@ -13,7 +13,7 @@ from bitsback.run.fit import recipe_of
 from bitsback.run.materials import gather
 from bitsback.run.pack import pack
 from bitsback.run.programs import make
-from bitsback.run.sweep import _members, answer
+from bitsback.run.sweep import answer
 from bitsback.run.watcher import Watcher
 from bitsback.runtime.predictor import load
 from tests.run.tiny import CONTENT, REGRESSION
@@ -58,7 +58,7 @@ def test_every_program_answers_as_its_members_one_by_one_in_pytorch(whole_run):
     inputs = materials.data.test.inputs[:50]
     for variant in variants(whole_run, materials):
         found = make(whole_run, variant, materials.data).predictor().predict(inputs)
-        expected = answer(variant.fitted, _members(variant), inputs)
+        expected = answer(variant, inputs)
         for name in ("mean", "total", "data", "knowledge"):
             np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-3, atol=1e-5)
 

@@ -48,7 +48,7 @@ def buffer_names(names: Iterable[str], prefix: str = "") -> dict[str, str]:
 class Members(Protocol):
     """The part that differs between forms: standardized inputs `[B, *shape]` to the members' outputs `[S, B, C]`."""
 
-    def __call__(self, inputs: Tensor) -> Tensor:
+    def __call__(self, inputs: Tensor, /) -> Tensor:
         """The members' outputs."""
         ...
 
@@ -83,7 +83,7 @@ class Predict(nn.Module):
     target_std: Tensor
     noise_var: Tensor
 
-    def __init__(self, members: nn.Module, units: Units, axes: int) -> None:
+    def __init__(self, members: Members, units: Units, axes: int) -> None:
         super().__init__()
         self.members, self.task = members, units.task
         shape = (1, -1) + (1,) * (axes - 1)
@@ -112,7 +112,7 @@ class Predict(nn.Module):
         return outputs.mean, outputs.total, outputs.data, outputs.knowledge
 
 
-def build(form: str, members: nn.Module, count: int, units: Units, input_shape: tuple[int, ...]) -> Program:
+def build(form: str, members: Members, count: int, units: Units, input_shape: tuple[int, ...]) -> Program:
     """Exports a form as a program.
 
     Raises:

@@ -1,27 +1,20 @@
-"""Quality against sparsity: the fitted posterior pruned to several sparsities in one shot, in PyTorch, without an export.
-
-The members' answers are computed one after the other by the plain traced network, the slow and obvious way.
-"""
+"""Quality against sparsity: the fitted posterior pruned to several sparsities in one shot, in PyTorch, without an export."""
 
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from bitsback.compress.masks import sweep as pruned_to
-from bitsback.form.outputs import classify, regress
+from bitsback.form.one_by_one import members, predict
 from bitsback.given.dataset import Dataset
-from bitsback.given.params import Params
 from bitsback.lower.run.onnx import Outputs
 from bitsback.measure import quality
 from bitsback.measure.journal import Measurement
 from bitsback.policy.choice import Choice, Policy
 from bitsback.posterior.contract import mean
 from bitsback.recipe.sections import Evaluate
-from bitsback.run.fitted import FittedNetwork
 from bitsback.run.programs import Variant
 
-_BATCH = 512
 _KEPT = ("accuracy", "rmse", "mae", "nll", "ece", "brier", "ood_auroc_total", "ood_auroc_knowledge")
 
 
@@ -51,44 +44,20 @@ def sweep(dense: Variant, data: Dataset, asked: Evaluate) -> list[Measurement]:
 
 
 def _rows(at: Variant, data: Dataset, of: dict[str, str | float | int | bool]) -> list[Measurement]:
-    members = _members(at)
     name, split = ("validation", data.validation) if len(data.validation.inputs) else ("test", data.test)
-    inside = answer(at.fitted, members, split.inputs)
-    outside = answer(at.fitted, members, data.out_of_distribution) if len(data.out_of_distribution) else None
+    inside = answer(at, split.inputs)
+    outside = answer(at, data.out_of_distribution) if len(data.out_of_distribution) else None
     measured = quality.measurements(inside, split.targets, outside, task=data.task, of={**of, "split": name})
     return [row for row in measured if row.what in _KEPT]
 
 
-def answer(fitted: FittedNetwork, members: list[Params], inputs: np.ndarray) -> Outputs:
-    """What the members' average predicts.
+def answer(at: Variant, inputs: np.ndarray) -> Outputs:
+    """What a stage in a form predicts, its members asked one by one in PyTorch.
 
     Args:
-        fitted: The network and its units.
-        members: Every tensor that the network takes, for each member.
+        at: The stage and form.
         inputs: Raw, float32 [N, *shape], N at least 1.
-
-    Returns:
-        `mean`, `total`, `data`, `knowledge` as a program gives them.
     """
-    parts = [_batch(fitted, members, inputs[start : start + _BATCH]) for start in range(0, len(inputs), _BATCH)]
-    return Outputs(*(np.concatenate(each) for each in zip(*parts, strict=True)))
-
-
-def _batch(fitted: FittedNetwork, members: list[Params], inputs: np.ndarray) -> tuple[np.ndarray, ...]:
-    units = fitted.units
-    standardized = torch.from_numpy(units.inputs.apply(inputs))
-    with torch.no_grad():
-        answers = torch.stack([fitted.network(tensors, standardized) for tensors in members])
-        if units.targets is None:
-            return tuple(each.numpy() for each in classify(torch.log_softmax(answers, -1)))
-        std, offset = torch.tensor(units.targets.std), torch.tensor(units.targets.mean)
-        noise = torch.exp(2 * units.log_noise) * std.square()
-        return tuple(each.numpy() for each in regress(answers * std + offset, noise))
-
-
-def _members(at: Variant) -> list[Params]:
     posterior = at.fitted.posterior
-    if at.form == "point":
-        return [mean(posterior)]
-    draws = at.draws()
-    return [{**posterior.fixed, **{name: each[index] for name, each in draws.items()}} for index in range(at.members)]
+    tensors = [mean(posterior)] if at.form == "point" else members(posterior.fixed, at.draws())
+    return Outputs(*(each.numpy() for each in predict(at.fitted.network, tensors, at.fitted.units, inputs)))

@@ -1,0 +1,50 @@
+"""The members asked one after the other by the plain traced network: slow, obvious, and without an export.
+
+It answers what a program answers; what only needs the answers (a sweep over sparsities, a study) needs no program.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bitsback.form.outputs import Outputs
+from bitsback.form.program import Predict, Units
+from bitsback.given.network import Network
+from bitsback.given.params import Params
+
+_BATCH = 1000
+
+
+def members(fixed: Params, draws: Params) -> list[Params]:
+    """Every tensor that the network takes, for each draw.
+
+    Args:
+        fixed: What all members share, by name.
+        draws: The others, stacked `[S, *shape]`, as a posterior samples them; at least one.
+    """
+    count = len(next(iter(draws.values())))
+    return [{**fixed, **{name: each[index] for name, each in draws.items()}} for index in range(count)]
+
+
+@torch.no_grad()
+def predict(network: Network, tensors: Sequence[Params], units: Units, inputs: np.ndarray) -> Outputs:
+    """What the average of the members predicts.
+
+    Args:
+        network: Traced for evaluation.
+        tensors: Every tensor that the network takes, for each member; the posterior mean alone makes a point.
+        units: What ties the network to the user's units.
+        inputs: Raw, float32 [N, *shape], N at least 1.
+
+    Returns:
+        `mean`, `total`, `data`, `knowledge` as the program of the same members gives them.
+    """
+
+    def answers(standardized: Tensor) -> Tensor:
+        return torch.stack([network(each, standardized) for each in tensors])
+
+    program = Predict(answers, units, inputs.ndim - 1)
+    parts = [program.combine(program.answers(batch)) for batch in torch.from_numpy(inputs).split(_BATCH)]
+    return Outputs(*(torch.cat(field) for field in zip(*parts, strict=True)))
