@@ -8,11 +8,12 @@ from torch import Tensor
 
 from bitsback.artifact.tensors import pack
 from bitsback.given.params import Params
+from bitsback.measure.histogram import histogram
 from bitsback.measure.journal import Measurement, Scalar
+from bitsback.policy.saliency import saliency
 from bitsback.posterior.contract import Posterior
 from bitsback.posterior.prior import Prior
 
-_BINS = 60
 _REACH = 3.0  # the prior is drawn to so many of the widest weights' scales
 _POINTS = 401
 
@@ -29,15 +30,18 @@ def histograms(posterior: Posterior, masks: Params, of: Mapping[str, Scalar]) ->
         Rows `weight_histogram` (of the weights kept) and `snr_histogram`.
     """
     rows: list[Measurement] = []
-    for name, (mean, var) in posterior.marginals().items():
+    marginals = posterior.marginals()
+    uncertain = any(bool(var.any()) for _, var in marginals.values())
+    scores = saliency("snr", posterior) if uncertain else {}
+    for name, (mean, var) in marginals.items():
         if mean.ndim < 2:
             continue
         kept = masks[name].bool() if name in masks else torch.ones_like(mean, dtype=torch.bool)
         where = {**of, "layer": name}
-        counts, edges = np.histogram(mean[kept].numpy(), bins=_BINS) if bool(kept.any()) else ([0], [0.0, 1.0])
-        rows.append(_series("weight_histogram", where, edges=list(edges), count=[int(each) for each in counts]))
-        if bool((var > 0).any()):
-            rows.append(_series("snr_histogram", where, **_snr(mean, var, kept)))
+        rows.append(_series("weight_histogram", where, **histogram(mean[kept].numpy())))
+        if bool(var.any()):
+            ratio = torch.log10(scores[name].clamp(1e-4, 1e4))
+            rows.append(_series("snr_histogram", where, **histogram(ratio.flatten().numpy(), kept.flatten().numpy())))
     return rows
 
 
@@ -74,17 +78,6 @@ def prior_density(prior: Prior, of: Mapping[str, Scalar]) -> Measurement:
     x = torch.linspace(-1.0, 1.0, _POINTS, dtype=torch.float64).pow(3) * (_REACH * widest)
     density = prior.log_density(x.square()).exp()
     return _series("prior_density", of, x=x.tolist(), density=density.tolist())
-
-
-def _snr(mean: Tensor, var: Tensor, kept: Tensor) -> dict[str, list[float]]:
-    std = var.sqrt().clamp_min(torch.finfo(var.dtype).tiny)  # 0 ± 0, pruned before, is no signal
-    ratio = torch.log10((mean.abs() / std).clamp(1e-4, 1e4)).numpy()
-    counts, edges = np.histogram(ratio, bins=_BINS)
-    return {
-        "edges": edges.tolist(),
-        "count": counts.tolist(),
-        "kept": np.histogram(ratio[kept.numpy()], bins=edges)[0].tolist(),
-    }
 
 
 def _series(what: str, of: Mapping[str, Scalar], **series: list) -> Measurement:

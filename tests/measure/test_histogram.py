@@ -1,0 +1,26 @@
+import itertools
+
+import numpy as np
+
+from bitsback.measure.histogram import histogram
+
+
+def test_it_counts_what_a_loop_counts():
+    values = np.random.default_rng(0).normal(size=500)
+    kept = values > 0.3
+    found = histogram(values, kept)
+    edges = np.array(found["edges"])
+    assert (edges[0], edges[-1]) == (values.min(), values.max())
+    for each, chosen in (("count", values), ("kept", values[kept])):
+        counts = [
+            sum(low <= value < high or (value == high == edges[-1]) for value in chosen)
+            for low, high in itertools.pairwise(edges)
+        ]
+        assert found[each] == counts
+
+
+def test_nothing_is_counted_where_there_is_nothing():
+    found = histogram(np.array([]), np.array([], dtype=bool))
+    assert len(found["edges"]) == len(found["count"]) + 1
+    assert sum(found["count"]) == sum(found["kept"]) == 0
+    assert "kept" not in histogram(np.array([1.0]))
