@@ -1,22 +1,13 @@
 """The tables of the weight pruning study, from its rows (mean over seeds ± half range)."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bench.markdown import mean_and_half_range, table
 from bitsback.errors import DataError
 from bitsback.measure.journal import Measurement, latest
+from examples.weight_pruning.methods import DATASETS, METHODS
 
-METHODS = {
-    "bayes_by_backprop": "Bayes by Backprop",
-    "sgd": "SGD",
-    "sgd_cosine": "SGD, momentum, cosine",
-    "sgd_cosine_short": "SGD, momentum, cosine, early",
-    "dropout_0.5": "dropout 0.5",
-    "dropout_0.75": "dropout 0.75",
-    "dropout_0.9": "dropout 0.9",
-}
-DATASETS = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}
 FIGURES = {
     "predictive_accuracy": ("accuracy, %", 100.0, 2),
     "nll": ("NLL, nats", 1.0, 4),
@@ -36,7 +27,7 @@ def accuracy(rows: Sequence[Measurement]) -> str:
     lines = []
     for key in ordered(found["accuracy"]):
         dataset, method, epochs, saliency = key
-        start = [DATASETS.get(dataset, dataset), METHODS.get(method, method), saliency, str(epochs)]
+        start = [DATASETS.get(dataset, dataset), _title(method), saliency, str(epochs)]
         lines.append(start + _cells(found["accuracy"][key], sparsities, 100.0, 2))
         if key in found["predictive_accuracy"] and found["predictive_accuracy"][key] != found["accuracy"][key]:
             start[1] += ", predictive"
@@ -52,7 +43,7 @@ def uncertainty(rows: Sequence[Measurement]) -> str:
     for key in ordered(plain):
         for sparsity in sorted({0.0, 0.9} & set(plain[key])):
             dataset, method, epochs, saliency = key
-            start = [DATASETS.get(dataset, dataset), METHODS.get(method, method), saliency, str(epochs)]
+            start = [DATASETS.get(dataset, dataset), _title(method), saliency, str(epochs)]
             cells = [_figure(found, plain, what, key, sparsity) for what in FIGURES]
             lines.append([*start, f"{sparsity:.0%}", *cells])
     names = [title for title, _, _ in FIGURES.values()]
@@ -83,10 +74,14 @@ def by_line(rows: Sequence[Measurement], what: str) -> dict[Key, dict[float, lis
 def ordered(lines: dict[Key, dict[float, list[float]]]) -> list[Key]:
     """The lines in the order of `DATASETS` and `METHODS`, others after them."""
 
-    def place(known: dict[str, str], name: str) -> int:
+    def place(known: Mapping[str, object], name: str) -> int:
         return list(known).index(name) if name in known else len(known)
 
     return sorted(lines, key=lambda key: (place(DATASETS, key[0]), place(METHODS, key[1]), key))
+
+
+def _title(method: str) -> str:
+    return METHODS[method].title if method in METHODS else method
 
 
 def _cells(values: dict[float, list[float]], sparsities: Sequence[float], scale: float, digits: int) -> list[str]:

@@ -21,7 +21,7 @@ from bitsback.given.dataset import DataSettings, load
 from bitsback.measure.journal import Journal, stamp
 from bitsback.measure.provenance import provenance
 from examples.weight_pruning import summary
-from examples.weight_pruning.methods import DATASETS, EPOCHS, METHODS
+from examples.weight_pruning.methods import DATASETS, EPOCHS, METHODS, OUTSIDE
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -73,7 +73,7 @@ def _run_all(asked: argparse.Namespace, journal: Journal) -> None:
         if (dataset, method, seed, epochs) in done:
             continue
         # The study compares at the published size: all 60,000 training examples, nothing to choose.
-        settings = DataSettings(validation=0, calibration=0, out_of_distribution=DATASETS[dataset])
+        settings = DataSettings(validation=0, calibration=0, out_of_distribution=OUTSIDE[dataset])
         data = load(dataset, data=asked.data, settings=settings)
         with _bar() as bar:
             task = bar.add_task(f"{dataset} {method} seed {seed}", total=None)

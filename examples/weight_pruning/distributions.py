@@ -5,38 +5,41 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from bitsback.compress.masks import masks_for
+from bitsback.given.params import Params
+from bitsback.measure.histogram import histogram
 from bitsback.measure.journal import Measurement, Scalar
 from bitsback.measure.ranking import auroc
+from bitsback.policy.choice import Choice, Policy
 from bitsback.policy.saliency import saliency
 from bitsback.posterior.contract import Posterior
 
-SURVIVING = 0.1  # the share kept when asking what predicts survival
-_BINS = 60
+PRUNED = 0.9  # the sparsity at which it is asked what predicts survival
+_LEAST = 1e-6  # a signal-to-noise ratio below it is drawn as it
 
 
 def rows(posterior: Posterior, of: Mapping[str, Scalar]) -> list[Measurement]:
-    """Histograms of the weights (and of log10 SNR), and what predicts survival at 90 % pruned."""
-    matrices = {n: m for n, m in posterior.marginals().items() if m.mean.ndim > 1}
-    mean = torch.cat([marginal.mean.flatten() for marginal in matrices.values()])
-    std = torch.cat([marginal.var.sqrt().flatten() for marginal in matrices.values()])
-    found = [_histogram("weight_histogram", mean.numpy(), of)]
-    if not bool(std.any()):
+    """Histograms of the weights and, where there is variance, of log10 std and log10 SNR; what predicts survival."""
+    marginals = {name: each for name, each in posterior.marginals().items() if each.mean.ndim > 1}
+    mean = _pooled({name: each.mean for name, each in marginals.items()})
+    std = _pooled({name: each.var.sqrt() for name, each in marginals.items()})
+    found = [_series("weight_histogram", of, mean)]
+    if not std.any():
         return found
-    scores = saliency("snr", posterior)
-    snr = torch.cat([scores[name].flatten() for name in matrices])
-    logarithm = np.log10(snr.clamp_min(1e-6).numpy())
-    kept = (snr >= torch.sort(snr, descending=True).values[int(SURVIVING * snr.numel()) - 1]).numpy()
-    found.append(_histogram("snr_histogram", logarithm, of, kept))
-    found.append(_histogram("std_histogram", np.log10(std.numpy()), of, kept))
-    for what, score in (("std", -std), ("mean", mean.abs())):
-        value = auroc(score.numpy()[kept], score.numpy()[~kept])
+    scores, masks = saliency("snr", posterior), masks_for(posterior, Policy(Choice(sparsity=PRUNED, saliency="snr")))
+    snr = _pooled({name: scores[name] for name in marginals})
+    kept = _pooled({name: masks[name] for name in marginals}).astype(bool)
+    found.append(_series("snr_histogram", of, np.log10(snr.clip(_LEAST)), kept))
+    found.append(_series("std_histogram", of, np.log10(std), kept))
+    for what, score in (("std", -std), ("mean", np.abs(mean))):
+        value = auroc(score[kept], score[~kept])
         found.append(Measurement("survival_auroc", value, "", {**of, "predicted_by": what}))
     return found
 
 
-def _histogram(what: str, values: np.ndarray, of: Mapping[str, Scalar], kept: np.ndarray | None = None) -> Measurement:
-    count, edges = np.histogram(values, bins=_BINS)
-    series = {"edges": edges.tolist(), "count": count.tolist()}
-    if kept is not None:
-        series["kept"] = np.histogram(values[kept], bins=edges)[0].tolist()
-    return Measurement(what, None, "", dict(of), series=series)
+def _pooled(tensors: Params) -> np.ndarray:
+    return torch.cat([each.flatten() for each in tensors.values()]).numpy()
+
+
+def _series(what: str, of: Mapping[str, Scalar], values: np.ndarray, kept: np.ndarray | None = None) -> Measurement:
+    return Measurement(what, None, "", dict(of), series=histogram(values, kept))

@@ -6,27 +6,27 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from bitsback.compress.masks import sweep
-from bitsback.form.outputs import Outputs, classify
+from bitsback.form.one_by_one import members, predict
 from bitsback.form.program import Units
 from bitsback.given.dataset import Dataset
-from bitsback.given.network import Network, trace
+from bitsback.given.network import Network
 from bitsback.given.params import Params
 from bitsback.given.reference import mlp
+from bitsback.lower.run.onnx import Outputs
 from bitsback.measure import quality
 from bitsback.measure.journal import Measurement, Scalar
 from bitsback.policy.choice import Choice, Policy
 from bitsback.posterior.contract import Posterior, mean
-from bitsback.posterior.fit import Examples, FitSettings, Fitted, Progress, fit
-from bitsback.posterior.likelihood import Likelihood
+from bitsback.posterior.fit import FitSettings, Fitted, Progress, fit
+from bitsback.run.fitted import examples, likelihood, trace_both, units
 from examples.weight_pruning import distributions, timing
-from examples.weight_pruning.methods import BATCH, HIDDEN, METHODS, PUBLISHED_SGD, SPARSITIES
+from examples.weight_pruning.methods import BATCH, HIDDEN, METHODS, PUBLISHED, SPARSITIES
 
 DRAWS = 30
 _PREDICTIVE_AT = (0.0, 0.9, 0.95)
-_CHUNK = 2000
 
 
 @dataclass(frozen=True)
@@ -57,25 +57,32 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Sets:
-    """A data set as standardized tensors: what is trained on, tested on, and what lies outside."""
+class Exam:
+    """What posteriors over one network's params are asked: the test images, and those that lie outside."""
 
-    train: Examples
-    test: Examples
-    outside: Tensor
+    network: Network
+    units: Units
+    data: Dataset
 
-    @classmethod
-    def of(cls, data: Dataset) -> "Sets":
-        """Standardizes with the training split's normalization."""
+    def accuracy(self, posterior: Posterior) -> float:
+        """The share of test images that the posterior-mean network classifies right."""
+        answers = self._answers([mean(posterior)], self.data.test.inputs)
+        return float((answers.mean.argmax(axis=1) == self.data.test.targets).mean())
 
-        def tensor(inputs: np.ndarray) -> Tensor:
-            return torch.from_numpy(data.normalization.apply(inputs))
-
-        return cls(
-            Examples(tensor(data.train.inputs), torch.from_numpy(data.train.targets)),
-            Examples(tensor(data.test.inputs), torch.from_numpy(data.test.targets)),
-            tensor(data.out_of_distribution),
+    def figures(self, posterior: Posterior) -> dict[str, float | None]:
+        """Every figure of quality of the 30-draw predictive; of the point, where there is nothing to draw."""
+        uncertain = any(bool(var.any()) for _, var in posterior.marginals().values())
+        draws = posterior.sample(DRAWS, torch.Generator().manual_seed(0)) if uncertain else {}
+        asked = members(posterior.fixed, draws) if uncertain else [mean(posterior)]
+        inside, outside = (
+            self._answers(asked, each) for each in (self.data.test.inputs, self.data.out_of_distribution)
         )
+        found = quality.classification(inside, self.data.test.targets, outside)
+        accuracy = found.pop("accuracy")
+        return {"predictive_accuracy": accuracy, **found} if uncertain else found
+
+    def _answers(self, tensors: list[Params], inputs: np.ndarray) -> Outputs:
+        return Outputs(*(each.numpy() for each in predict(self.network, tensors, self.units, inputs)))
 
 
 def run(job: Job, data: Dataset, checkpoints: Path, watch: Callable[[Progress], None]) -> list[Measurement]:
@@ -90,30 +97,31 @@ def run(job: Job, data: Dataset, checkpoints: Path, watch: Callable[[Progress], 
     Returns:
         All rows of the job, unstamped.
     """
-    sets, method = Sets.of(data), METHODS[job.method]
+    method = METHODS[job.method]
     torch.manual_seed(job.seed)
-    module = _initialized(mlp(data.input_shape, data.outputs, hidden=HIDDEN, dropout=method.dropout))
-    network = trace(module, data.input_shape)
+    traces = trace_both(_initialized(mlp(data.input_shape, data.outputs, hidden=HIDDEN, dropout=method.dropout)), data)
+    exam = Exam(traces.evaluation, units(data, torch.zeros(0)), data)
     fitted = fit(
-        trace(module, data.input_shape, train=True),
+        traces.train,
         method.inference,
-        Likelihood("classification", data.outputs),
-        sets.train,
+        likelihood(data),
+        examples(data, data.train),
         FitSettings(job.epochs, BATCH, method.optimization, seed=job.seed),
         path=checkpoints / f"{job.name}.safetensors",
         watch=watch,
-        observe=lambda posterior: {"test_accuracy": _accuracy(_point(network, posterior, sets.test.inputs), sets.test)},
+        observe=lambda posterior: {"test_accuracy": exam.accuracy(posterior)},
     )
     rows = [*_history(job, fitted), *distributions.rows(fitted.posterior, job.of)]
-    for saliency in method.saliencies:
-        policy = Policy(Choice(saliency=saliency))
-        for sparsity, pruned in sweep(fitted.posterior, policy, SPARSITIES).items():
+    pruned = {
+        saliency: sweep(fitted.posterior, Policy(Choice(saliency=saliency)), SPARSITIES)
+        for saliency in method.saliencies
+    }
+    for saliency, posteriors in pruned.items():
+        for sparsity, posterior in posteriors.items():
             of = {**job.of, "saliency": saliency, "sparsity": sparsity}
-            rows += _quality(network, pruned, sets, of, own=saliency == method.saliencies[0])
+            rows += _quality(exam, posterior, of, whole=saliency == method.own_saliency and sparsity in _PREDICTIVE_AT)
     if job.seed == 0:
-        units = Units("classification", data.normalization, None, fitted.log_noise)
-        own = sweep(fitted.posterior, Policy(Choice(saliency=method.saliencies[0])), SPARSITIES)
-        rows += timing.rows(network, units, own, data.test.inputs[:64], job.of)
+        rows += timing.rows(exam.network, exam.units, pruned[method.own_saliency], data.test.inputs[:64], job.of)
     return rows
 
 
@@ -138,63 +146,21 @@ def _history(job: Job, fitted: Fitted) -> Iterator[Measurement]:
     yield Measurement("epoch_seconds", float(np.median(later)), "s", job.of, repeats=len(later), spread=spread)
     yield Measurement("kl", entries[-1]["kl"], "nats", job.of)
     yield Measurement("temperature", FitSettings().temperature, "", job.of)
-    reached = _seconds_to(job, entries)
-    yield Measurement("seconds_to_published_accuracy", reached, "s", {**job.of, "accuracy": PUBLISHED_SGD[job.dataset]})
+    wanted = PUBLISHED[job.dataset]["sgd"][0]
+    reached = _seconds_to(wanted, entries)
+    yield Measurement("seconds_to_published_accuracy", reached, "s", {**job.of, "accuracy": wanted})
     names = ("epoch", "loss", "nll", "kl", "seconds", "test_accuracy")
     yield Measurement("loss_curve", None, "", job.of, series={n: [entry[n] for entry in entries] for n in names})
 
 
-def _seconds_to(job: Job, entries: list[dict[str, float]]) -> float | None:
-    """Training time until the test accuracy first is the published one of SGD; None where it never is."""
+def _seconds_to(accuracy: float, entries: list[dict[str, float]]) -> float | None:
+    """Training time until the test accuracy is first reached; None where it never is."""
     seconds = np.cumsum([entry["seconds"] for entry in entries])
-    there = [i for i, entry in enumerate(entries) if entry["test_accuracy"] >= PUBLISHED_SGD[job.dataset]]
+    there = [i for i, entry in enumerate(entries) if entry["test_accuracy"] >= accuracy]
     return float(seconds[there[0]]) if there else None
 
 
-def _quality(network: Network, pruned: Posterior, sets: Sets, of: dict[str, Scalar], own: bool) -> list[Measurement]:
-    """Accuracy of the posterior-mean network, and at some sparsities every figure of the 30-draw predictive."""
-    plain = _point(network, pruned, sets.test.inputs)
-    rows = [Measurement("accuracy", _accuracy(plain, sets.test), "share", of)]
-    if not own or of["sparsity"] not in _PREDICTIVE_AT:
-        return rows
-    uncertain = any(bool(marginal.var.any()) for marginal in pruned.marginals().values())
-    draws = pruned.sample(DRAWS, torch.Generator().manual_seed(0)) if uncertain else None
-    inside = _predict(network, pruned, draws, sets.test.inputs) if uncertain else plain
-    outside = _predict(network, pruned, draws, sets.outside)
-    figures = quality.classification(_numpy(inside), sets.test.targets.numpy(), _numpy(outside))
-    if not uncertain:
-        del figures["accuracy"]
-    figures = {"predictive_accuracy" if what == "accuracy" else what: value for what, value in figures.items()}
-    return rows + [Measurement(what, value, quality.UNITS.get(what, ""), of) for what, value in figures.items()]
-
-
-def _point(network: Network, posterior: Posterior, inputs: Tensor) -> Outputs:
-    return _predict(network, posterior, None, inputs)
-
-
-@torch.no_grad()
-def _predict(network: Network, posterior: Posterior, draws: Params | None, inputs: Tensor) -> Outputs:
-    """The predictive of the given draws, or of the posterior mean without any."""
-    fixed = posterior.fixed
-    if draws is None:
-        draws = {name: value.unsqueeze(0) for name, value in mean(posterior).items()}
-    members = [
-        {**fixed, **{name: value[i] for name, value in draws.items()}} for i in range(len(next(iter(draws.values()))))
-    ]
-    parts = []
-    for chunk in inputs.split(_CHUNK):
-        answers = torch.stack([network(member, chunk) for member in members])
-        parts.append(classify(torch.log_softmax(answers, -1)))
-    return Outputs(*(torch.cat(field) for field in zip(*parts, strict=True)))
-
-
-def _accuracy(outputs: Outputs, examples: Examples) -> float:
-    return float((outputs.mean.argmax(-1) == examples.targets).double().mean())
-
-
-class _Arrays(Outputs):
-    """`Outputs` of NumPy arrays, as the measures take them."""
-
-
-def _numpy(outputs: Outputs) -> quality.Outputs:
-    return _Arrays(*(field.double().numpy() for field in outputs))  # pyright: ignore[reportArgumentType, reportReturnType]
+def _quality(exam: Exam, posterior: Posterior, of: dict[str, Scalar], *, whole: bool) -> list[Measurement]:
+    """The accuracy of the posterior-mean network and, on the whole, every figure of the predictive."""
+    figures = {"accuracy": exam.accuracy(posterior)} | (exam.figures(posterior) if whole else {})
+    return [Measurement(what, value, quality.UNITS.get(what, ""), of) for what, value in figures.items()]

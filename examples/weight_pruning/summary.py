@@ -10,25 +10,8 @@ from rich.table import Table
 
 from bitsback.errors import DataError
 from bitsback.measure.journal import Measurement, latest
-from examples.weight_pruning.methods import DATASETS, EPOCHS, METHODS, SPARSITIES
+from examples.weight_pruning.methods import DATASETS, EPOCHS, METHODS, PUBLISHED, SPARSITIES
 
-# D. Prasad, "Model compression using Bayesian Deep Learning": accuracy at 0, 50, 75 and 90 % pruned.
-PUBLISHED = {
-    "mnist": {
-        "sgd": (0.9783, 0.9753, 0.9586, 0.6943),
-        "dropout_0.5": (0.9827, 0.9763, 0.9108, 0.2216),
-        "dropout_0.75": (0.9576, 0.9290, 0.6097, 0.1287),
-        "dropout_0.9": (0.8663, 0.7493, 0.2537, 0.1960),
-        "bayes_by_backprop": (0.9820, 0.9819, 0.9823, 0.9822),
-    },
-    "fashion-mnist": {
-        "sgd": (0.8967, 0.8877, 0.8003, 0.4890),
-        "dropout_0.5": (0.8756, 0.8765, 0.7595, 0.3436),
-        "dropout_0.75": (0.8277, 0.8256, 0.5790, 0.2150),
-        "dropout_0.9": (0.7198, 0.6552, 0.3479, 0.1539),
-        "bayes_by_backprop": (0.8925, 0.8941, 0.8934, 0.8962),
-    },
-}
 _UNCERTAINTY = (
     "predictive_accuracy",
     "nll",
@@ -72,7 +55,7 @@ def accuracies(rows: Sequence[Measurement]) -> Accuracies:
     values: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     for row in rows:
         method = METHODS.get(str(row.of.get("method")))
-        if row.what == "accuracy" and row.value is not None and method and row.of["saliency"] == method.saliencies[0]:
+        if row.what == "accuracy" and row.value is not None and method and row.of["saliency"] == method.own_saliency:
             percent = f"{float(row.of['sparsity']) * 100:g}"
             values[str(row.of["dataset"]).replace("-", "_"), str(row.of["method"]), percent].append(row.value)
     found: Accuracies = defaultdict(lambda: defaultdict(dict))
