@@ -1,55 +1,18 @@
-"""One self-contained HTML page from a journal: nothing is fetched, nothing runs."""
+"""One self-contained HTML page from a run's journal: nothing is fetched, nothing runs."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from bitsback.durable import replace_file
-from bitsback.errors import RunError
 from bitsback.measure.journal import Measurement
-from bitsback.report import examples, headline, listings, tables
+from bitsback.report import document, examples, headline, listings, tables
+from bitsback.report.document import Document, Section
 from bitsback.report.evidence import Rows, newest
 from bitsback.report.figures import layers, robustness, sparsity, training, trust, weights
 from bitsback.report.figures.canvas import Card
 from bitsback.report.provenance import provenance
-from bitsback.report.quantity import clean
 from bitsback.report.tables import Table
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page.
-
-    Attributes:
-        key: Its anchor.
-        title: Its heading.
-        lead: What it answers, one sentence.
-        hint: The command that makes its rows.
-        cards: Figures.
-        tables: Tables that are always open.
-        folded: Tables behind a line to click on, and that line.
-        kinds: Examples.
-        missing: The figures that it has no rows for, as words; empty where all are there.
-    """
-
-    key: str
-    title: str
-    lead: str
-    hint: str
-    cards: tuple[Card, ...] = ()
-    tables: tuple[Table, ...] = ()
-    folded: tuple[Table, ...] = ()
-    kinds: tuple[examples.Kind, ...] = ()
-    missing: str = ""
-
-    @property
-    def empty(self) -> bool:
-        """Whether the journal has no row for it."""
-        return not (self.cards or self.tables or self.kinds)
 
 
 def write(journal_rows: Iterable[Measurement], path: Path, *, title: str) -> None:
@@ -63,12 +26,7 @@ def write(journal_rows: Iterable[Measurement], path: Path, *, title: str) -> Non
     Raises:
         RunError: The file cannot be written.
     """
-    text = render(journal_rows, title=title)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, [text.encode("utf-8")])
-    except OSError as error:
-        raise RunError(f"The report cannot be written to {str(path)!r}: {error.strerror or error}.") from error
+    document.write(_document(journal_rows, title), path)
 
 
 def render(journal_rows: Iterable[Measurement], *, title: str) -> str:
@@ -78,17 +36,19 @@ def render(journal_rows: Iterable[Measurement], *, title: str) -> str:
         journal_rows: The journal, oldest first.
         title: The page's heading; any text.
     """
+    return document.render(_document(journal_rows, title))
+
+
+def _document(journal_rows: Iterable[Measurement], title: str) -> Document:
     rows = newest(journal_rows)
-    home = files("bitsback.report")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     about = headline.about(rows)
-    return environment.from_string((home / "page.html").read_text("utf-8")).render(
-        title=clean(title, 120) or "bitsback",
-        style=Markup((home / "page.css").read_text("utf-8")),  # the package's own file
-        about=about.name if about else "",
-        tiles=headline.tiles(rows),
-        sections=sections(rows),
+    beside = "The headline is the <strong>{}</strong> network beside the dense one. In every bar, shorter is better."
+    return Document(
+        title=title,
+        lead=Markup(beside).format(about.name) if about else Markup("Nothing is measured yet."),
+        sections=tuple(sections(rows)),
         provenance=provenance(rows),
+        tiles=tuple(headline.tiles(rows)),
     )
 
 

@@ -1,0 +1,97 @@
+"""A report as a document: a heading, sections of figures and tables, where they come from; one self-contained HTML page."""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from bitsback.durable import replace_file
+from bitsback.errors import RunError
+from bitsback.report.examples import Kind
+from bitsback.report.figures.canvas import Card
+from bitsback.report.headline import Tile
+from bitsback.report.provenance import Provenance
+from bitsback.report.quantity import clean
+from bitsback.report.tables import Table
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page.
+
+    Attributes:
+        key: Its anchor.
+        title: Its heading.
+        lead: What it answers, one sentence.
+        hint: The command that makes its rows.
+        cards: Figures.
+        tables: Tables that are always open.
+        folded: Tables behind a line to click on, and that line.
+        kinds: Examples.
+        missing: The figures that it has no rows for, as words; empty where all are there.
+    """
+
+    key: str
+    title: str
+    lead: str
+    hint: str
+    cards: tuple[Card, ...] = ()
+    tables: tuple[Table, ...] = ()
+    folded: tuple[Table, ...] = ()
+    kinds: tuple[Kind, ...] = ()
+    missing: str = ""
+
+    @property
+    def empty(self) -> bool:
+        """Whether the journal has no row for it."""
+        return not (self.cards or self.tables or self.kinds)
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a page shows.
+
+    Attributes:
+        title: Its heading; any text.
+        lead: What it is about, one or two sentences; what comes from outside is escaped.
+        sections: Its parts, in order; an empty one says which command fills it.
+        provenance: Where its figures come from.
+        tiles: Headline numbers above the sections.
+    """
+
+    title: str
+    lead: Markup
+    sections: tuple[Section, ...]
+    provenance: Provenance
+    tiles: tuple[Tile, ...] = ()
+
+
+def write(document: Document, path: Path) -> None:
+    """Writes the page: one HTML file that needs no network and no script.
+
+    Args:
+        document: What it shows.
+        path: The file, replaced in one step; its folder is made.
+
+    Raises:
+        RunError: The file cannot be written.
+    """
+    text = render(document)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, [text.encode("utf-8")])
+    except OSError as error:
+        raise RunError(f"The report cannot be written to {str(path)!r}: {error.strerror or error}.") from error
+
+
+def render(document: Document) -> str:
+    """Gives the page as text; the same document gives the same text."""
+    home = files("bitsback.report")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string((home / "page.html").read_text("utf-8")).render(
+        title=clean(document.title, 120) or "bitsback",
+        style=Markup((home / "page.css").read_text("utf-8")),  # the package's own file
+        document=document,
+    )

@@ -1,0 +1,34 @@
+from dataclasses import replace
+
+from markupsafe import Markup
+
+from bitsback.report.document import Document, Section, render
+from bitsback.report.provenance import provenance
+from bitsback.report.tables import Cell, Table
+
+from .journal import HOSTILE
+from .test_page import Page
+
+
+def document(*sections):
+    return Document("A study", Markup("Of <em>{}</em>.").format(HOSTILE), sections, provenance([]))
+
+
+def section(*titles):
+    tables = tuple(Table(title, "", ("name", "figure"), (("a", (Cell("1"),)),)) for title in titles)
+    return Section("part", "A part", "What it says.", "make rows", tables=tables)
+
+
+def test_a_page_can_be_made_of_any_sections_without_headlines():
+    page = Page(render(document(section("first", "second"))))
+    assert page.tags["table"] == 2
+    assert "tiles" not in page.values("class")
+    assert {"What it says.", "first", "second"} <= set(page.text)
+    assert any("<script>alert(1)</script>" in part for part in page.text)
+    assert not page.tags["script"]
+
+
+def test_an_empty_section_says_what_fills_it():
+    page = Page(render(document(replace(section(), key="empty"))))
+    assert "make rows" in page.text
+    assert "#empty" not in page.values("href")
