@@ -4,16 +4,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
-
 from bitsback.measure.journal import Measurement
 from bitsback.report.evidence import Rows, columns, select, variant
-from bitsback.report.figures.canvas import INK, MUTED, SERIES, Card, Key, draw
-from bitsback.report.quantity import Kind, clean, shown, tail
+from bitsback.report.figures.bars import Bars, card
+from bitsback.report.figures.canvas import Card
+from bitsback.report.quantity import clean, shown
 
 _MOST = 14
-_ROW = 0.4
 
 
 @dataclass(frozen=True)
@@ -26,18 +23,6 @@ class Layer:
     kept: float
     bytes: float
     dense_bytes: float | None
-
-
-@dataclass(frozen=True)
-class Bars:
-    """A figure of bars: for each layer its name, the pale bar's length and the solid bar's."""
-
-    key: str
-    title: str
-    caption: str
-    kind: Kind
-    words: tuple[str, str]
-    bars: tuple[tuple[str, float, float], ...]
 
 
 def layers(rows: Rows) -> list[Layer]:
@@ -88,44 +73,7 @@ def cards(rows: Rows) -> list[Card]:
         ("dense" if both else "", "packed"),
         tuple((layer.name, layer.dense_bytes or 0.0, layer.bytes) for layer in drawn),
     )
-    return [_card(each, note) for each in (parameters, size) if any(pale or solid for _, pale, solid in each.bars)]
-
-
-def _card(each: Bars, note: str) -> Card:
-    height = 0.15 + _ROW * len(each.bars)
-    words = [f"{name}: {_word(pale, solid, each.kind)}" for name, pale, solid in each.bars]
-    roles = zip(each.words, (("muted", "pale"), ("series-1", "area")), strict=True)
-    return Card(
-        each.key,
-        each.title,
-        each.caption,
-        "; ".join(words) + ".",
-        draw(each.key, lambda figure: _paint(figure, each), height=height),
-        legend=tuple(Key(word, *role) for word, role in roles if word),
-        note=note,
-    )
-
-
-def _paint(figure: Figure, each: Bars) -> None:
-    axes = figure.add_axes((0.01, 0.0, 0.98, 1.0))
-    longest = max(max(pale, solid) for _, pale, solid in each.bars)
-    for index, (name, pale, solid) in enumerate(each.bars):
-        axes.barh(index, pale, height=0.3, color=MUTED, alpha=0.35)
-        axes.barh(index, solid, height=0.3, color=SERIES[0])
-        axes.text(0, index - 0.24, tail(name, 26), va="bottom", fontsize=9, color=INK)
-        word = _word(pale, solid, each.kind)
-        axes.text(longest, index - 0.24, word, va="bottom", ha="right", fontsize=9, color=MUTED)
-    axes.set(xlim=(0, longest), ylim=(len(each.bars) - 0.7, -0.75))
-    axes.grid(visible=False)
-    axes.spines["bottom"].set_visible(False)
-    axes.xaxis.set_major_locator(NullLocator())
-    axes.yaxis.set_major_locator(NullLocator())
-
-
-def _word(pale: float, solid: float, kind: Kind) -> str:
-    if pale <= 0:
-        return shown(solid, kind)
-    return f"{shown(solid, kind)} of {shown(pale, kind)} ({100 * solid / pale:.0f} %)"
+    return [card(each, note) for each in (parameters, size) if any(pale or solid for _, pale, solid in each.bars)]
 
 
 def _largest(found: Sequence[Layer]) -> tuple[list[Layer], str]:
