@@ -119,10 +119,11 @@ def summary(rows: Iterable[Measurement]) -> Group:
     found = [table for table in (cost(told), quality(told)) if table is not None]
     if not found:
         return Group(Text("Nothing is measured yet: `bitsback evaluate RUN` and `bitsback measure RUN` do it."))
-    return Group(*(_rich(table) for table in found))
+    return Group(*(on_terminal(table) for table in found))
 
 
-def _rich(table: Table) -> RichTable:
+def on_terminal(table: Table) -> RichTable:
+    """Gives a table as the terminal shows it: without its caption and the last of two columns of prose."""
     last = len(table.head) - (1 if table.prose == 2 else 0)
     drawn = RichTable(title=Text(table.title), title_justify="left", header_style="bold", pad_edge=False)
     for index, name in enumerate(table.head[:last]):
@@ -158,19 +159,19 @@ def _quality_cells(rows: Rows, what: str, networks: Sequence[Variant]) -> tuple[
     named = quantity(what)
     found = [value(rows, what, which) for which in networks]
     texts = [_cell(row) if row else Cell("–") for row in found]
-    best = _best([row.value if row else None for row in found], named)
-    marked = tuple(replace(cell, best=index in best) for index, cell in enumerate(texts))
+    top = best([row.value if row else None for row in found], named)
+    marked = tuple(replace(cell, best=index in top) for index, cell in enumerate(texts))
     return (*marked, Cell(_ARROWS[named.better]), Cell(named.meaning))
 
 
-def _best(values: Sequence[float | None], named: Quantity) -> set[int]:
+def best(values: Sequence[float | None], named: Quantity) -> set[int]:
     """Gives the places of the best values, none where there is nothing to compare or all read the same."""
     there = [found for found in values if found is not None]
     if len(there) < 2 or not named.better:
         return set()
     top = shown(max(there) if named.better == "higher" else min(there), named.kind)
-    best = {index for index, found in enumerate(values) if found is not None and shown(found, named.kind) == top}
-    return set() if len(best) == len(there) else best
+    places = {index for index, found in enumerate(values) if found is not None and shown(found, named.kind) == top}
+    return set() if len(places) == len(there) else places
 
 
 def _cell(row: Measurement) -> Cell:

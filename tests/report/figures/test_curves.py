@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import given
@@ -58,3 +59,27 @@ def test_a_network_looks_the_same_everywhere_and_unlike_the_others():
 
 def test_the_description_tells_both_ends():
     assert described([line([0.5, np.nan, 0.25])], "share") == "a: from 50.00 % to 25.00 %."
+
+
+def test_a_name_takes_two_lines_at_most_and_says_that_it_is_cut():
+    for name, expected in (
+        ("SGD, momentum, cosine, early", "SGD, momentum,\ncosine, early"),
+        ("one two three four five six seven", "one two three\nfour five six…"),
+        ("short", "short"),
+    ):
+        figure = Figure()
+        axes = plot(figure, [replace(line([1.0, 2.0]), label=name)], Axis("x"), Axis("y"))
+        assert expected in [text.get_text() for text in axes.texts]
+
+
+def test_names_keep_apart_in_a_taller_figure_too():
+    for height in (2.0, 2.8, 4.0):
+        figure = Figure(figsize=(4.2, height))
+        axes = plot(figure, [replace(line([1.0, 1.0]), label=f"line {i}") for i in range(4)], Axis("x"), Axis("y"))
+        figure.canvas.draw()
+        boxes = sorted(
+            (text.get_window_extent() for text in axes.texts if text.get_text().startswith("line")),
+            key=lambda box: box.y0,
+        )
+        assert all(below.y1 <= above.y0 + 1 for below, above in itertools.pairwise(boxes))
+        assert boxes[-1].y1 - boxes[0].y0 < 4 * 20 * figure.dpi / 72

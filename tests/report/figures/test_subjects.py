@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from bitsback.report.figures import layers, robustness, sparsity, training, trust, weights
+from bitsback.report.figures.curves import Axis, Line, style
 from tests.report.journal import DENSE, POINT, full, row
 
 SUBJECTS = (layers, robustness, sparsity, training, trust, weights)
@@ -39,6 +41,15 @@ def test_equal_steps_halve_what_is_kept():
     steps = np.diff(sparsity.position(np.array([0.0, 0.5, 0.75, 0.875])))
     assert steps == pytest.approx([np.log10(2)] * 3)
     assert np.isfinite(sparsity.position(1.0))
+
+
+def test_lines_are_drawn_over_the_places_of_their_sparsities():
+    shares = np.array([0.0, 0.5, 0.9, 0.98])
+    line = Line("a", shares, 1.0 - shares, style(0))
+    axes = sparsity.against(Figure(), [line], Axis("accuracy", "share"))
+    assert axes.lines[0].get_xdata() == pytest.approx(-np.log10(1.0 - shares))
+    texts = [axes.xaxis.get_major_formatter()(place, 0) for place in axes.get_xticks()]
+    assert {"0", "50", "90", "98"} <= set(texts)
 
 
 def test_layers_prefer_the_compressed_network_and_know_the_dense_bytes():

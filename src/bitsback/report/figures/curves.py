@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from bitsback.report.evidence import REFERENCE, Variant
-from bitsback.report.figures.canvas import CARD, HEIGHT, INK, MUTED, SERIES, WIDTH, Key, name_vertical, pane, role
+from bitsback.report.figures.canvas import CARD, INK, MUTED, SERIES, WIDTH, Key, name_vertical, pane, role
 from bitsback.report.quantity import Kind, clean, shown
 
 _VARIANT_SLOTS = {
@@ -86,7 +86,7 @@ def plot(figure: Figure, lines: Sequence[Line], x: Axis, y: Axis) -> Axes:
     """Draws lines with their names at their right ends.
 
     Args:
-        figure: An empty figure of the usual height.
+        figure: An empty figure.
         lines: At least one.
         x: The horizontal axis.
         y: The vertical axis; unless linear, it becomes logarithmic where the values span more than a factor of 30.
@@ -190,7 +190,7 @@ def _ticks(axes: Axes, lines: Sequence[Line], x: Axis, y: Axis) -> None:
 
 
 def _name_ends(axes: Axes, lines: Sequence[Line], labels: Sequence[str]) -> None:
-    height = axes.get_position().height * 72 * HEIGHT
+    height = axes.get_window_extent().height * 72 / axes.figure.dpi
     to_axes = axes.transData + axes.transAxes.inverted()
     ends = [to_axes.transform(_end(line)) for line in lines]
     gaps = [(11.0 * (1 + label.count("\n")) + 2.0) / height for label in labels]
@@ -228,8 +228,7 @@ def _first(values: np.ndarray) -> float | None:
 
 
 def _wrapped(label: str) -> str:
-    parts = textwrap.wrap(clean(label, 2 * _LONGEST - 2), _LONGEST) or ["?"]
-    return "\n".join(parts[:2])
+    return "\n".join(textwrap.wrap(clean(label), _LONGEST, max_lines=2, placeholder="…")) or "?"
 
 
 def _tick_writer(places: np.ndarray, kind: Kind) -> Callable[[float, int], str]:

@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bitsback.measure.journal import Measurement
@@ -54,15 +56,29 @@ def position(sparsity: np.ndarray | float) -> np.ndarray:
     return -np.log10(1.0 - np.minimum(sparsity, _DENSEST))
 
 
+def against(figure: Figure, lines: Sequence[Line], y: Axis) -> Axes:
+    """Draws lines over the share of pruned weights, which is their x, from 0 to 1.
+
+    Args:
+        figure: An empty figure.
+        lines: At least one.
+        y: The vertical axis.
+
+    Returns:
+        The axes, whose horizontal places are those of `position`.
+    """
+    placed = [replace(line, x=position(line.x)) for line in lines]
+    ticks = _ticks(np.concatenate([line.x for line in lines]))
+    return plot(figure, placed, Axis("pruned weights, %", ticks=ticks), y)
+
+
 def _card(what: str, lines: Sequence[Line], packed: float | None) -> Card:
     named = quantity(what)
-    drawn = [_placed(line) for line in lines[:_MOST]]
-    axis = Axis("pruned weights, %", ticks=_ticks(np.concatenate([line.x for line in lines])))
     better = {"higher": "Higher is better", "lower": "Lower is better", "": "Neither way is better"}[named.better]
 
     def paint(figure: Figure) -> None:
         unit = f" ({named.unit})" if named.unit else ""
-        axes = plot(figure, drawn, axis, Axis(named.name + unit, named.kind, linear=named.better == "higher"))
+        axes = against(figure, lines[:_MOST], Axis(named.name + unit, named.kind, linear=named.better == "higher"))
         if packed is not None:
             axes.axvline(float(position(packed)), color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), zorder=0)
 
@@ -108,10 +124,6 @@ def _line(label: str, rows: Sequence[Measurement], slot: int) -> Line:
         low,
         high,
     )
-
-
-def _placed(line: Line) -> Line:
-    return Line(line.label, position(line.x), line.y, line.style, line.low, line.high)
 
 
 def _ticks(sparsities: np.ndarray) -> tuple[tuple[float, str], ...]:
