@@ -35,6 +35,11 @@ def test_only_what_spans_a_wide_range_gets_a_logarithmic_axis():
     assert plot(Figure(), [line([1.0, 100.0])], Axis("x"), Axis("y", linear=True)).get_yscale() == "linear"
 
 
+def test_limits_that_are_given_hold():
+    axes = plot(Figure(), [line([1.0, 100.0])], Axis("x"), Axis("y", limits=(0.0, 120.0)))
+    assert (axes.get_yscale(), axes.get_ylim()) == ("linear", (0.0, 120.0))
+
+
 def test_a_flat_line_and_a_single_point_can_be_drawn():
     plot(Figure(), [line([0.0, 0.0])], Axis("x"), Axis("y", "share"))
     plot(Figure(), [line([3.0])], Axis("x"), Axis("y"))

@@ -60,12 +60,14 @@ class Axis:
         kind: How its ticks are written.
         ticks: Position and text of each tick, where they are not evenly spaced.
         linear: Never logarithmic, as is right for what has a best value.
+        limits: Where it starts and ends, where the lines do not decide that; then it is linear.
     """
 
     name: str
     kind: Kind = "number"
     ticks: tuple[tuple[float, str], ...] = ()
     linear: bool = False
+    limits: tuple[float, float] | None = None
 
 
 def style_of(which: Variant, others: Sequence[Variant] = ()) -> Style:
@@ -99,7 +101,7 @@ def plot(figure: Figure, lines: Sequence[Line], x: Axis, y: Axis) -> Axes:
     axes = pane(figure, left=0.145, right=1.0 - (12 + 5.6 * widest) / _UNITS)
     for line in lines:
         _line(axes, line)
-    _limits(axes, lines, linear=y.linear)
+    _limits(axes, lines, y)
     _ticks(axes, lines, x, y)
     axes.set_xlabel(x.name)
     name_vertical(axes, y.name)
@@ -160,11 +162,14 @@ def _line(axes: Axes, line: Line) -> None:
     )
 
 
-def _limits(axes: Axes, lines: Sequence[Line], *, linear: bool) -> None:
+def _limits(axes: Axes, lines: Sequence[Line], y: Axis) -> None:
+    if y.limits is not None:
+        axes.set_ylim(*y.limits)
+        return
     values = np.concatenate([line.y for line in lines])
     values = values[np.isfinite(values)]
     low, high = float(values.min()), float(values.max())
-    if not linear and low > 0 and high / low > 30:
+    if not y.linear and low > 0 and high / low > 30:
         axes.set_yscale("log")
         axes.set_ylim(low / 1.3, high * 1.3)
         return

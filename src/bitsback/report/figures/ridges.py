@@ -49,18 +49,22 @@ def of_values(name: str, histograms: Sequence[tuple[Measurement, str]]) -> Ridge
     return Ridge(name, tuple(areas), f"std {shown(deviation)}")
 
 
-def of_kept(name: str, row: Measurement) -> Ridge:
+def of_kept(name: str, row: Measurement, *, logarithmic: bool = False) -> Ridge:
     """Draws all and, in front of them, those that are kept; the word is their share.
 
     Args:
         name: Whose values they are.
         row: With `edges`, `count` and `kept`; without them nothing is drawn.
+        logarithmic: Whether the heights are, so that the few show beside the many.
     """
     found = histogram(row, "count", "kept")
     if found is None:
         return Ridge(name, (), "")
     edges, count, kept = found
-    areas = (Area(edges, _part(count, count), MUTED), Area(edges, _part(kept, count), SERIES[0]))
+    heights = [np.log1p(each) if logarithmic else each for each in (count, kept)]
+    areas = tuple(
+        Area(edges, _part(each, heights[0]), at) for each, at in zip(heights, (MUTED, SERIES[0]), strict=True)
+    )
     return Ridge(name, areas, f"{100 * float(kept.sum()) / max(float(count.sum()), 1.0):.3g} % kept")
 
 
