@@ -2,7 +2,8 @@
 
     python -m examples.weight_pruning --data DIR            all jobs that have no rows yet, then the table
     python -m examples.weight_pruning --data DIR --dataset mnist --method sgd --seed 0
-    python -m examples.weight_pruning --summary             the table from the journal; last line JSON
+    python -m examples.weight_pruning --summary             the tables from the journal; last line JSON
+    python -m examples.weight_pruning --report PAGE.html    one page with all figures, from the journal
 
 A job can be stopped at any moment and goes on where it was; two processes may share the jobs by their filters.
 """
@@ -20,7 +21,7 @@ from bitsback.errors import BitsbackError
 from bitsback.given.dataset import DataSettings, load
 from bitsback.measure.journal import Journal, stamp
 from bitsback.measure.provenance import provenance
-from examples.weight_pruning import summary
+from examples.weight_pruning import page, summary
 from examples.weight_pruning.methods import DATASETS, EPOCHS, METHODS, OUTSIDE
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -31,9 +32,13 @@ def main() -> int:
     asked = _arguments()
     journal = Journal(asked.journal)
     try:
-        if not asked.summary:
+        if not (asked.summary or asked.report):
             _run_all(asked, journal)
-        summary.show(journal.read(), Console())
+        if asked.report:
+            page.write(journal.read(), asked.report)
+            print(f"The page is {asked.report}.", file=sys.stderr)
+        if asked.summary or not asked.report:
+            summary.show(journal.read(), Console())
     except BitsbackError as error:
         print(f"weight_pruning: {error}", file=sys.stderr)
         return 2
@@ -52,7 +57,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--journal", type=Path, default=_ROOT / "results" / "weight_pruning.jsonl")
     parser.add_argument("--work", type=Path, default=_ROOT / "runs" / "weight_pruning", help="where checkpoints go")
-    parser.add_argument("--summary", action="store_true", help="only print the table of what the journal holds")
+    parser.add_argument("--summary", action="store_true", help="only print the tables of what the journal holds")
+    parser.add_argument("--report", type=Path, metavar="PAGE.html", help="only write a page of what the journal holds")
     return parser.parse_args()
 
 

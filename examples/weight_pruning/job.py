@@ -23,7 +23,7 @@ from bitsback.posterior.contract import Posterior, mean
 from bitsback.posterior.fit import FitSettings, Fitted, Progress, fit
 from bitsback.run.fitted import examples, likelihood, trace_both, units
 from examples.weight_pruning import distributions, timing
-from examples.weight_pruning.methods import BATCH, HIDDEN, METHODS, PUBLISHED, SPARSITIES
+from examples.weight_pruning.methods import BATCH, HIDDEN, METHODS, SPARSITIES
 
 DRAWS = 30
 _PREDICTIVE_AT = (0.0, 0.9, 0.95)
@@ -146,18 +146,8 @@ def _history(job: Job, fitted: Fitted) -> Iterator[Measurement]:
     yield Measurement("epoch_seconds", float(np.median(later)), "s", job.of, repeats=len(later), spread=spread)
     yield Measurement("kl", entries[-1]["kl"], "nats", job.of)
     yield Measurement("temperature", FitSettings().temperature, "", job.of)
-    wanted = PUBLISHED[job.dataset]["sgd"][0]
-    reached = _seconds_to(wanted, entries)
-    yield Measurement("seconds_to_published_accuracy", reached, "s", {**job.of, "accuracy": wanted})
     names = ("epoch", "loss", "nll", "kl", "seconds", "test_accuracy")
     yield Measurement("loss_curve", None, "", job.of, series={n: [entry[n] for entry in entries] for n in names})
-
-
-def _seconds_to(accuracy: float, entries: list[dict[str, float]]) -> float | None:
-    """Training time until the test accuracy is first reached; None where it never is."""
-    seconds = np.cumsum([entry["seconds"] for entry in entries])
-    there = [i for i, entry in enumerate(entries) if entry["test_accuracy"] >= accuracy]
-    return float(seconds[there[0]]) if there else None
 
 
 def _quality(exam: Exam, posterior: Posterior, of: dict[str, Scalar], *, whole: bool) -> list[Measurement]:

@@ -59,11 +59,17 @@ def test_a_job_measures_everything_once(call, tmp_path: Path, capsys: pytest.Cap
     assert {"loss_curve", "weight_histogram", "snr_histogram", "survival_auroc", "latency", "latency_ratio"} <= whats
     assert call(*asked) == 0
     assert len(Journal(tmp_path / "rows.jsonl").read()) == len(rows)
+    assert call("--report", str(tmp_path / "pages" / "study.html")) == 0
+    page = (tmp_path / "pages" / "study.html").read_text("utf-8")
+    assert all(f'id="figure-{each}-mnist"' in page for each in ("accuracy", "nll", "weights", "std", "snr", "latency"))
 
 
-def test_the_summary_of_nothing_is_refused(call, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("--summary") == 2
+@pytest.mark.parametrize("asked", [["--summary"], ["--report", "page.html"]])
+def test_nothing_is_made_of_nothing(call, asked: list[str], tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call(*asked) == 2
     assert "no rows" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.html"))
 
 
 def test_every_method_prunes_by_what_it_has() -> None:
