@@ -48,6 +48,7 @@ TABLES = {
     "cold_start": Table("cold_start.jsonl", ratios),
     "weight_pruning_accuracy": Table("weight_pruning.jsonl", weight_pruning_tables.accuracy),
     "weight_pruning_uncertainty": Table("weight_pruning.jsonl", weight_pruning_tables.uncertainty),
+    "weight_pruning_worth": Table("weight_pruning.jsonl", weight_pruning_tables.worth),
 }
 
 

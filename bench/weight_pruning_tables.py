@@ -4,9 +4,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from bench.markdown import mean_and_half_range, table
-from bitsback.errors import DataError
-from bitsback.measure.journal import Measurement, latest
+from bitsback.measure.journal import Measurement
+from examples.weight_pruning.evidence import by_dataset, counted, over_seeds
 from examples.weight_pruning.methods import DATASETS, METHODS
+from examples.weight_pruning.worth import POSTERIOR, PRUNED, duels
 
 FIGURES = {
     "predictive_accuracy": ("accuracy, %", 100.0, 2),
@@ -15,6 +16,7 @@ FIGURES = {
     "ood_auroc_total": ("OOD AUROC, total", 1.0, 3),
     "ood_auroc_knowledge": ("OOD AUROC, knowledge", 1.0, 3),
 }
+_UNCERTAIN = [what for what in FIGURES if what != "predictive_accuracy"]
 
 Key = tuple[str, str, int, str]
 """Dataset, method, epochs and saliency: a line of a table."""
@@ -36,12 +38,13 @@ def accuracy(rows: Sequence[Measurement]) -> str:
 
 
 def uncertainty(rows: Sequence[Measurement]) -> str:
-    """What the predictive distribution is worth, at 0 % and 90 % pruned: every figure of quality side by side."""
+    """What the predictive distribution is worth, at 0 % and 90 % pruned, where it was asked for."""
     found = {what: by_line(rows, what) for what in FIGURES}
     plain = by_line(rows, "accuracy")
     lines = []
     for key in ordered(plain):
-        for sparsity in sorted({0.0, 0.9} & set(plain[key])):
+        known = {share for what in _UNCERTAIN for share in found[what].get(key, {})}
+        for sparsity in sorted({0.0, 0.9} & set(plain[key]) & known):
             dataset, method, epochs, saliency = key
             start = [DATASETS.get(dataset, dataset), _title(method), saliency, str(epochs)]
             cells = [_figure(found, plain, what, key, sparsity) for what in FIGURES]
@@ -50,25 +53,27 @@ def uncertainty(rows: Sequence[Measurement]) -> str:
     return table(["data", "method", "pruned by", "epochs", "pruned", *names], lines)
 
 
-def by_line(rows: Sequence[Measurement], what: str) -> dict[Key, dict[float, list[float]]]:
-    """The newest values of one figure: line → sparsity → one value a seed.
+def worth(rows: Sequence[Measurement]) -> str:
+    """The pruned posterior beside the best unpruned SGD network, figure by figure; the better one is bold."""
+    lines = []
+    for dataset, part in by_dataset(counted(rows)).items():
+        for duel in duels(part):
+            title, scale, digits = FIGURES[duel.what]
+            both = [mean_and_half_range(values, digits, scale) for values in (duel.posterior, duel.baseline)]
+            better = [duel.lead > 0, duel.lead < 0]
+            cells = [f"**{text}**" if won else text for text, won in zip(both, better, strict=True)]
+            against = METHODS[duel.method].title + (", its total" if duel.opponent != duel.what else "")
+            lines.append([DATASETS[dataset], title, *cells, against])
+    return table(["data", "figure", f"{METHODS[POSTERIOR].title}, {PRUNED:.0%} pruned", "best SGD", "which"], lines)
 
-    Raises:
-        DataError: a row lacks a part of its `of`.
-    """
-    found: dict[Key, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in latest([row for row in rows if row.what == what], by_seed=True):
-        if row.value is None:
-            continue
-        try:
-            of = row.of
-            key = (str(of["dataset"]), str(of["method"]), int(of["epochs"]), str(of["saliency"]))
-            found[key][float(of["sparsity"])].append(row.value)
-        except KeyError as missing:
-            raise DataError(
-                f"A row {what!r} of the weight pruning study does not say its {missing}: {dict(row.of)}."
-            ) from None
-    return {key: dict(cells) for key, cells in found.items()}
+
+def by_line(rows: Sequence[Measurement], what: str) -> dict[Key, dict[float, list[float]]]:
+    """The newest values of one figure: line → sparsity → one value a seed."""
+    found: dict[Key, dict[float, list[float]]] = defaultdict(dict)
+    for key, values in over_seeds(rows, what, "dataset", "method", "epochs", "saliency", "sparsity").items():
+        dataset, method, epochs, saliency, sparsity = key
+        found[str(dataset), str(method), int(epochs), str(saliency)][float(sparsity)] = values
+    return dict(found)
 
 
 def ordered(lines: dict[Key, dict[float, list[float]]]) -> list[Key]:

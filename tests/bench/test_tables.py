@@ -1,7 +1,7 @@
 import pytest
 
 from bench.tables import TABLES, main, markdown
-from bench.weight_pruning_tables import accuracy, uncertainty
+from bench.weight_pruning_tables import accuracy, uncertainty, worth
 from bitsback.errors import DataError
 from bitsback.measure.journal import Journal, Measurement
 
@@ -81,6 +81,22 @@ def test_accuracy_is_a_line_a_method_and_a_column_a_sparsity_over_seeds():
 def test_uncertainty_stands_beside_accuracy():
     rows = [pruned("accuracy", 0.98), pruned("nll", 0.0612), pruned("ece", 0.0123), pruned("ood_auroc_total", None)]
     assert lines(uncertainty(rows))[2] == ["MNIST", "SGD", "magnitude", "50", "0%", "98.00", "0.0612", "1.23", "", ""]
+
+
+def test_a_line_without_a_figure_of_uncertainty_is_left_out():
+    rows = [pruned("accuracy", 0.98), pruned("ece", 0.0123), pruned("accuracy", 0.97, sparsity=0.9)]
+    rows += [pruned("accuracy", 0.98, saliency="snr"), pruned("predictive_accuracy", 0.98, saliency="snr")]
+    assert [line[2:5] for line in lines(uncertainty(rows))[2:]] == [["magnitude", "50", "0%"]]
+
+
+def test_the_pruned_posterior_stands_beside_the_best_sgd_and_the_better_one_is_bold():
+    bayes = {"method": "bayes_by_backprop", "sparsity": 0.9, "saliency": "snr"}
+    rows = [pruned("nll", 0.05, **bayes), pruned("nll", 0.07, **bayes, seed=1), pruned("ece", 0.02, **bayes)]
+    rows += [pruned("nll", 0.08), pruned("nll", 0.065, "sgd_cosine"), pruned("ece", 0.01)]
+    assert lines(worth(rows))[2:] == [
+        ["MNIST", "NLL, nats", "**0.0600 ± 0.0100**", "0.0650", "SGD, momentum, cosine"],
+        ["MNIST", "ECE, %", "2.00", "**1.00**", "SGD"],
+    ]
 
 
 def test_a_row_that_does_not_say_what_it_is_of_is_refused():
