@@ -72,6 +72,25 @@ def texts() -> list[Path]:
     return [path for path in paths if path.is_file() and b"\0" not in path.read_bytes()[:4096]]
 
 
+def messages(source: str) -> list[str]:
+    """What is raised as an error of the library and written out where it is raised; what is filled in is "{}"."""
+    raised = [node.exc for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Raise)]
+    calls = [each for each in raised if isinstance(each, ast.Call) and ast.unparse(each.func).endswith("Error")]
+    found: list[str] = []
+    for text in (each.args[0] for each in calls if each.args):
+        parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+        words = [str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts]
+        found.append("".join(words))
+    return found
+
+
+def is_sentence_of_ours(message: str) -> bool:
+    """Whether a message starts in lower case, but for a name of capitals such as ONNX, and has no full stop at its end."""
+    first = re.match(r"[A-Za-z]+", message)
+    capital = first is not None and first[0][0].isupper() and (len(first[0]) == 1 or not first[0].isupper())
+    return not capital and not message.endswith(".")
+
+
 def named(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
@@ -100,6 +119,20 @@ def test_no_file_is_too_long() -> None:
 def test_no_function_is_too_long() -> None:
     found = {named(path): long_functions(path.read_text(encoding="utf-8")) for path in PYTHON}
     assert not {name: functions for name, functions in found.items() if functions}
+
+
+def test_messages_are_written_alike() -> None:
+    assert messages('raise DataError(f"There is {no} file.")\nraise error\nraise DataError(said)') == [
+        "There is {} file.",
+        "{}",
+    ]
+    assert not is_sentence_of_ours("There is {} file")
+    assert not is_sentence_of_ours("A file")
+    assert not is_sentence_of_ours("there is no file.")
+    assert is_sentence_of_ours("ONNX Runtime refuses {}")
+    found = {named(path): messages(path.read_text(encoding="utf-8")) for path in PYTHON if "src" in path.parts}
+    assert sum(map(len, found.values())) > 100
+    assert not [(name, each) for name, said in found.items() for each in said if not is_sentence_of_ours(each)]
 
 
 def test_names_say_what_a_file_holds() -> None:

@@ -106,7 +106,7 @@ def test_your_own_masks_are_used(copied_run, tmp_path):
 def test_a_promise_that_was_asked_for_and_cannot_be_kept_packs_nothing(copied_run):
     copied_run.file("model").unlink()
     impossible = with_part(copied_run, abstain=Abstain(error_rate=1e-4, confidence=0.99))
-    with pytest.raises(PromiseError, match="Nothing was packed"):
+    with pytest.raises(PromiseError, match="nothing was packed"):
         pack(copied_run, impossible)
     assert not copied_run.has("model")
     unasked = with_part(copied_run, abstain=None)

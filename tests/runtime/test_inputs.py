@@ -174,9 +174,9 @@ def test_an_image_for_a_network_of_vectors_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_file_a_folder_and_unknown_endings_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="There is no file"):
+    with pytest.raises(DataError, match="there is no file"):
         read_inputs(tmp_path / "none.npy", VECTOR)
-    with pytest.raises(DataError, match="There is no file"):
+    with pytest.raises(DataError, match="there is no file"):
         read_inputs(tmp_path, VECTOR)
     (tmp_path / "x.pkl").write_bytes(b"")
     with pytest.raises(DataError, match=r"'\.pkl' is none of"):

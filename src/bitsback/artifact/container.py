@@ -71,7 +71,7 @@ def write(path: str | Path, artifact: Artifact) -> int:
     try:
         return replace_file(path, (data,))
     except OSError as error:
-        raise ArtifactError(f"The artifact {path} cannot be written, nothing was changed: {error.strerror}.") from error
+        raise ArtifactError(f"the artifact {path} cannot be written, nothing was changed: {error.strerror}") from error
 
 
 def read(path: str | Path) -> Artifact:
@@ -84,13 +84,13 @@ def read(path: str | Path) -> Artifact:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise ArtifactError(f"{path} is not a file that holds an artifact.")
+            raise ArtifactError(f"{path} is not a file that holds an artifact")
         with path.open("rb") as file:
             head = file.read(HEADER)
             read_header(head, status.st_size, str(path))
             data = head + file.read()
     except OSError as error:
-        raise ArtifactError(f"The artifact {path} cannot be read: {error.strerror}.") from error
+        raise ArtifactError(f"the artifact {path} cannot be read: {error.strerror}") from error
     return decode(data, str(path))
 
 
@@ -104,7 +104,7 @@ def encode(artifact: Artifact) -> bytes:
     manifest = replace(artifact.manifest, tensors=tensors).to_json()
     Manifest.from_json(manifest)
     if len(manifest) > LARGEST_MANIFEST:
-        raise ArtifactError(f"The manifest takes {len(manifest)} bytes; the format allows {LARGEST_MANIFEST}.")
+        raise ArtifactError(f"the manifest takes {len(manifest)} bytes; the format allows {LARGEST_MANIFEST}")
     table, body = b"", b""
     for name, content in zip(SECTIONS, (manifest, artifact.program, weights), strict=True):
         body += bytes(aligned(len(body)) - len(body))
@@ -114,7 +114,7 @@ def encode(artifact: Artifact) -> bytes:
     return (signed + hashlib.sha256(signed).digest()).ljust(HEADER, b"\0") + body
 
 
-def decode(data: bytes, name: str = "The artifact") -> Artifact:
+def decode(data: bytes, name: str = "the artifact") -> Artifact:
     """The artifact that `encode` wrote.
 
     Args:
@@ -129,12 +129,12 @@ def decode(data: bytes, name: str = "The artifact") -> Artifact:
     content = {each.name: view[each.offset : each.offset + each.size] for each in sections}
     for each in sections:
         if hashlib.sha256(content[each.name]).digest() != each.digest:
-            raise ArtifactError(f"{name} is damaged: the checksum of its {each.name} does not match.")
+            raise ArtifactError(f"{name} is damaged: the checksum of its {each.name} does not match")
     _check_gaps(view, HEADER, sections, name)
     try:
         manifest = Manifest.from_json(bytes(content["manifest"]))
         check_layout(manifest.tensors, len(content["weights"]))
-        _check_gaps(content["weights"], 0, manifest.tensors, "The weights section")
+        _check_gaps(content["weights"], 0, manifest.tensors, "the weights section")
         weights = {each.name: unpack(each, _slice(content["weights"], each)) for each in manifest.tensors}
     except ArtifactError as error:
         raise ArtifactError(f"{name} lies: {error}") from error
@@ -153,21 +153,21 @@ def read_header(data: bytes, size: int, name: str) -> list[Section]:
         ArtifactError: it is no artifact, is of another format, is cut, or its table does not fit the file.
     """
     if data[: len(MAGIC)] != MAGIC:
-        raise ArtifactError(f"{name} is not a bitsback artifact: it starts with {data[:8]!r}, not with {MAGIC!r}.")
+        raise ArtifactError(f"{name} is not a bitsback artifact: it starts with {data[:8]!r}, not with {MAGIC!r}")
     if len(data) < HEADER:
-        raise ArtifactError(f"{name} is cut off: it has {size} bytes, and the header alone takes {HEADER}.")
+        raise ArtifactError(f"{name} is cut off: it has {size} bytes, and the header alone takes {HEADER}")
     _, version, count, stated = _START.unpack_from(data)
     if version != FORMAT:
         raise ArtifactError(
             f"{name} is of format version {version}, and bitsback {__version__} reads version {FORMAT} only: "
-            "pack it again, or use the bitsback that wrote it."
+            "pack it again, or use the bitsback that wrote it"
         )
     if hashlib.sha256(data[:_SIGNED]).digest() != data[_SIGNED : _SIGNED + 32] or any(data[_SIGNED + 32 : HEADER]):
-        raise ArtifactError(f"{name} is damaged: the checksum of its header does not match.")
+        raise ArtifactError(f"{name} is damaged: the checksum of its header does not match")
     if stated != size:
-        raise ArtifactError(f"{name} has {size} bytes, and its header says {stated}: it was cut off or added to.")
+        raise ArtifactError(f"{name} has {size} bytes, and its header says {stated}: it was cut off or added to")
     if count != len(SECTIONS):
-        raise ArtifactError(f"{name} lies: it has {count} sections, and format {FORMAT} has {len(SECTIONS)}.")
+        raise ArtifactError(f"{name} lies: it has {count} sections, and format {FORMAT} has {len(SECTIONS)}")
     return _table(data, size, name)
 
 
@@ -178,22 +178,22 @@ def _table(data: bytes, size: int, name: str) -> list[Section]:
     for index, expected in enumerate(SECTIONS):
         label, offset, length, digest = _SECTION.unpack_from(data, _START.size + index * _SECTION.size)
         if label != expected.encode().ljust(16, b"\0"):
-            raise ArtifactError(f"{name} lies: section {index} is {label.rstrip(bytes(1))!r}, not {expected}.")
+            raise ArtifactError(f"{name} lies: section {index} is {label.rstrip(bytes(1))!r}, not {expected}")
         if offset != aligned(end) or offset + length > size:
-            raise ArtifactError(f"{name} lies: its {expected} cannot be {length} bytes at {offset} of {size}.")
+            raise ArtifactError(f"{name} lies: its {expected} cannot be {length} bytes at {offset} of {size}")
         sections.append(Section(expected, offset, length, digest))
         end = offset + length
     if end != size:
-        raise ArtifactError(f"{name} lies: its sections end at {end}, and the file at {size}.")
+        raise ArtifactError(f"{name} lies: its sections end at {end}, and the file at {size}")
     if sections[0].size > LARGEST_MANIFEST:
-        raise ArtifactError(f"{name} lies: a manifest of {sections[0].size} bytes; at most {LARGEST_MANIFEST} go.")
+        raise ArtifactError(f"{name} lies: a manifest of {sections[0].size} bytes; at most {LARGEST_MANIFEST} go")
     return sections
 
 
 def _check_gaps(view: memoryview, end: int, parts: Sequence[Section | StoredTensor], name: str) -> None:
     for each in parts:
         if any(view[end : each.offset]):
-            raise ArtifactError(f"{name} is damaged: the bytes before its {each.name} are not zero.")
+            raise ArtifactError(f"{name} is damaged: the bytes before its {each.name} are not zero")
         end = each.offset + each.size
 
 

@@ -144,7 +144,7 @@ class Manifest:
             text = json.dumps(content, allow_nan=False, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
             data = text.encode()
         except (TypeError, ValueError) as error:
-            raise ArtifactError(f"The manifest cannot be written as JSON: {error}.") from error
+            raise ArtifactError(f"the manifest cannot be written as JSON: {error}") from error
         return data
 
     @classmethod
@@ -154,7 +154,7 @@ class Manifest:
         Raises:
             ArtifactError: it is not JSON, lacks a key, has an unknown one, or a value has the wrong type or range.
         """
-        fields = Fields(parse(data, "The manifest"), "The manifest")
+        fields = Fields(parse(data, "the manifest"), "the manifest")
         _require(fields.of("format", int) == FORMAT, "format", fields.of("format", int))
         found = cls(
             task=fields.of("task", str),
@@ -177,7 +177,7 @@ class Manifest:
 
 def _require(holds: bool, what: str, value: object) -> None:
     if not holds:
-        raise ArtifactError(f"The manifest's {what} cannot be {str(value)[:80]!r}.")
+        raise ArtifactError(f"the manifest's {what} cannot be {str(value)[:80]!r}")
 
 
 def _inner(fields: Fields, key: str) -> Fields:

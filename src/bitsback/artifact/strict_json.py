@@ -34,9 +34,9 @@ def parse(data: bytes, where: str) -> object:
         if b"\\u" in data:  # half of a surrogate pair is no text: it could not be printed
             json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{where} is not the JSON it should be: {error}.") from error
+        raise ArtifactError(f"{where} is not the JSON it should be: {error}") from error
     if _deeper_than(found, DEEPEST):
-        raise ArtifactError(f"{where} is nested more than {DEEPEST} levels deep.")
+        raise ArtifactError(f"{where} is nested more than {DEEPEST} levels deep")
     return found
 
 
@@ -54,7 +54,7 @@ class Fields:
             ArtifactError: it is something else.
         """
         if not isinstance(found, dict):
-            raise ArtifactError(f"{where} is {quote(found)}, where a JSON object belongs.")
+            raise ArtifactError(f"{where} is {quote(found)}, where a JSON object belongs")
         self.found: dict[str, Any] = found
         self.where = where
         self._asked: set[str] = set()
@@ -67,10 +67,10 @@ class Fields:
         """
         self._asked.add(key)
         if key not in self.found:
-            raise ArtifactError(f"{self.where} has no {key!r}.")
+            raise ArtifactError(f"{self.where} has no {key!r}")
         value = self.found[key]
         if type(value) is not kind:
-            raise ArtifactError(f"{self.where} has {key} {quote(value)}, where {_WORDS[kind]} belongs.")
+            raise ArtifactError(f"{self.where} has {key} {quote(value)}, where {_WORDS[kind]} belongs")
         return value
 
     def number(self, key: str) -> float:
@@ -96,7 +96,7 @@ class Fields:
 
     def _element(self, key: str, element: object, kind: type[T]) -> T:
         if type(element) is not kind:
-            raise ArtifactError(f"{self.where} has {quote(element)} in {key}, where {_WORDS[kind]} belongs.")
+            raise ArtifactError(f"{self.where} has {quote(element)} in {key}, where {_WORDS[kind]} belongs")
         return element
 
     def objects(self, key: str) -> "list[Fields]":
@@ -111,7 +111,7 @@ class Fields:
         """
         unknown = sorted(self.found.keys() - self._asked)
         if unknown:
-            raise ArtifactError(f"{self.where} has {quote(unknown[0])}, which this version does not know.")
+            raise ArtifactError(f"{self.where} has {quote(unknown[0])}, which this version does not know")
 
 
 _WORDS = {str: "a text", int: "an integer", float: "a number", dict: "an object", list: "a list", bool: "true or false"}

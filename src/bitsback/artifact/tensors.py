@@ -43,15 +43,15 @@ class StoredTensor:
 
     def __post_init__(self) -> None:
         if not self.name:
-            raise ArtifactError("A tensor has no name.")
+            raise ArtifactError("a tensor has no name")
         if self.dtype not in DTYPES:
-            raise ArtifactError(f"Tensor {self.name!r} has dtype {self.dtype!r}; known are {', '.join(DTYPES)}.")
+            raise ArtifactError(f"tensor {self.name!r} has dtype {self.dtype!r}; known are {', '.join(DTYPES)}")
         if self.encoding not in {"dense", "bitmap"}:
-            raise ArtifactError(f"Tensor {self.name!r} has encoding {self.encoding!r}; known are dense and bitmap.")
+            raise ArtifactError(f"tensor {self.name!r} has encoding {self.encoding!r}; known are dense and bitmap")
         if len(self.shape) > MOST_AXES or any(not 0 <= axis < LARGEST for axis in self.shape):
-            raise ArtifactError(f"Tensor {self.name!r} has an impossible shape {str(self.shape)[:80]}.")
+            raise ArtifactError(f"tensor {self.name!r} has an impossible shape {str(self.shape)[:80]}")
         if math.prod(max(axis, 1) for axis in self.shape) * self.itemsize > LARGEST:
-            raise ArtifactError(f"Tensor {self.name!r} of shape {self.shape} is larger than {LARGEST} bytes.")
+            raise ArtifactError(f"tensor {self.name!r} of shape {self.shape} is larger than {LARGEST} bytes")
         self._check_size()
 
     def _check_size(self) -> None:
@@ -60,8 +60,8 @@ class StoredTensor:
         highest = lowest + (self.count * self.itemsize if self.encoding == "bitmap" else 0)
         if not lowest <= self.size <= highest:
             raise ArtifactError(
-                f"Tensor {self.name!r} of shape {self.shape} and dtype {self.dtype} cannot take {self.size} bytes "
-                f"as {self.encoding}, only {lowest}{f' to {highest}' * (highest > lowest)}."
+                f"tensor {self.name!r} of shape {self.shape} and dtype {self.dtype} cannot take {self.size} bytes "
+                f"as {self.encoding}, only {lowest}{f' to {highest}' * (highest > lowest)}"
             )
 
     @property
@@ -83,7 +83,7 @@ def pack(name: str, array: np.ndarray, offset: int) -> tuple[StoredTensor, bytes
     """
     dtype = DTYPES.get(array.dtype.name)
     if dtype is None:
-        raise ArtifactError(f"Tensor {name!r} has dtype {array.dtype}; the format knows {', '.join(DTYPES)}.")
+        raise ArtifactError(f"tensor {name!r} has dtype {array.dtype}; the format knows {', '.join(DTYPES)}")
     flat = np.ascontiguousarray(array, dtype).reshape(-1)
     kept = flat != 0
     if _bitmap_bytes(flat.size) + int(kept.sum()) * dtype.itemsize < flat.nbytes:
@@ -111,7 +111,7 @@ def unpack(stored: StoredTensor, data: memoryview) -> np.ndarray:
     else:
         raw = _unpack_bitmap(stored, data, integer)
     if stored.dtype == "bool" and bool((raw > 1).any()):
-        raise ArtifactError(f"Tensor {stored.name!r} is of bools and holds {raw.max()}; only 0 and 1 are.")
+        raise ArtifactError(f"tensor {stored.name!r} is of bools and holds {raw.max()}; only 0 and 1 are")
     array = raw.view(DTYPES[stored.dtype]).reshape(stored.shape)
     array.flags.writeable = False
     return array
@@ -127,13 +127,13 @@ def check_layout(tensors: Iterable[StoredTensor], size: int) -> None:
     end = 0
     for each in tensors:
         if each.name in names:
-            raise ArtifactError(f"Tensor {each.name!r} stands in the index twice.")
+            raise ArtifactError(f"tensor {each.name!r} stands in the index twice")
         if each.offset != aligned(end):
-            raise ArtifactError(f"Tensor {each.name!r} is said to be at {each.offset}, where only {aligned(end)} fits.")
+            raise ArtifactError(f"tensor {each.name!r} is said to be at {each.offset}, where only {aligned(end)} fits")
         names.add(each.name)
         end = each.offset + each.size
     if end != size:
-        raise ArtifactError(f"The tensors take {end} bytes, and the section that holds them has {size}.")
+        raise ArtifactError(f"the tensors take {end} bytes, and the section that holds them has {size}")
 
 
 def aligned(position: int) -> int:
@@ -150,12 +150,12 @@ def _unpack_bitmap(stored: StoredTensor, data: memoryview, integer: str) -> np.n
     bits = np.frombuffer(data[:split], np.uint8)
     spare = stored.count % 8
     if spare and bits[-1] >> spare:
-        raise ArtifactError(f"The bitmap of tensor {stored.name!r} has bits beyond its {stored.count} elements.")
+        raise ArtifactError(f"the bitmap of tensor {stored.name!r} has bits beyond its {stored.count} elements")
     kept = int(np.bitwise_count(bits).sum(dtype=np.int64))
     if split + kept * stored.itemsize != stored.size:
         raise ArtifactError(
-            f"The bitmap of tensor {stored.name!r} marks {kept} values, and {stored.size - split} bytes follow it, "
-            f"not {kept * stored.itemsize}."
+            f"the bitmap of tensor {stored.name!r} marks {kept} values, and {stored.size - split} bytes follow it, "
+            f"not {kept * stored.itemsize}"
         )
     raw = np.zeros(stored.count, integer)
     mask = np.unpackbits(bits, count=stored.count, bitorder="little").view(np.bool_)

@@ -57,13 +57,13 @@ class Promise:
     def __post_init__(self) -> None:
         for name in ("error_rate", "confidence"):
             if not _within(getattr(self, name), 1.0):
-                raise RecipeError(f"The promise's {name} is {getattr(self, name)!r}; it must lie between 0 and 1.")
+                raise RecipeError(f"the promise's {name} is {getattr(self, name)!r}; it must lie between 0 and 1")
         if self.score not in ("total", "knowledge"):
-            raise RecipeError(f"The promise's score is {self.score!r}; it must be 'total' or 'knowledge'.")
+            raise RecipeError(f"the promise's score is {self.score!r}; it must be 'total' or 'knowledge'")
         if self.tolerance is not None and not _within(self.tolerance, math.inf):
-            raise RecipeError(f"The promise's tolerance is {self.tolerance!r}; it must be above 0, in target units.")
+            raise RecipeError(f"the promise's tolerance is {self.tolerance!r}; it must be above 0, in target units")
         if type(self.thresholds) is not int or self.thresholds < 1:
-            raise RecipeError(f"The promise's thresholds is {self.thresholds!r}; it must be a count, at least 1.")
+            raise RecipeError(f"the promise's thresholds is {self.thresholds!r}; it must be a count, at least 1")
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,8 @@ def judge(outputs: Outputs, targets: np.ndarray, promise: Promise, *, task: str 
         return Judged(scores, outputs.mean.argmax(axis=1) != targets)
     if promise.tolerance is None:
         raise PromiseError(
-            "A regression can only promise how often it is off by more than a tolerance, and none is given; "
-            "give one in target units."
+            "a regression can only promise how often it is off by more than a tolerance, and none is given; "
+            "give one in target units"
         )
     return Judged(scores, np.abs(residuals(outputs, targets)).max(axis=1) > promise.tolerance)
 
@@ -237,14 +237,14 @@ def _terms(promise: Promise) -> str:
 
 def _too_small(needed: int, size: int, promise: Promise) -> str:
     return (
-        f"Promising {_terms(promise)} takes at least {needed} accepted calibration samples (without an error), and the "
-        f"calibration split has {size}; take a larger one, a higher error rate or a lower confidence."
+        f"promising {_terms(promise)} takes at least {needed} accepted calibration samples (without an error), and the "
+        f"calibration split has {size}; take a larger one, a higher error rate or a lower confidence"
     )
 
 
 def _none_passes(calibration: Judged, first: float, promise: Promise) -> str:
     accepted, errors = calibration.at(first)
     return (
-        f"No threshold on {promise.score!r} can promise {_terms(promise)}: at the first one tried, {errors} of the "
-        f"{accepted} accepted calibration samples are wrong; take a higher error rate or a better network."
+        f"no threshold on {promise.score!r} can promise {_terms(promise)}: at the first one tried, {errors} of the "
+        f"{accepted} accepted calibration samples are wrong; take a higher error rate or a better network"
     )

@@ -81,7 +81,7 @@ class Journal:
                 _mend(file)
                 _write(file, text)
         except OSError as error:
-            raise RunError(f"The journal {self.path} cannot be written: {error.strerror}.") from error
+            raise RunError(f"the journal {self.path} cannot be written: {error.strerror}") from error
 
     def read(self) -> list[Measurement]:
         """All complete rows, oldest first; none if there is no file.
@@ -92,7 +92,7 @@ class Journal:
         try:
             data = self.path.read_bytes() if self.path.exists() else b""
         except OSError as error:
-            raise RunError(f"The journal {self.path} cannot be read: {error.strerror}.") from error
+            raise RunError(f"the journal {self.path} cannot be read: {error.strerror}") from error
         *lines, tail = data.split(b"\n")
         if _is_json(tail):
             lines.append(tail)
@@ -125,7 +125,7 @@ def to_line(row: Measurement) -> str:
     try:
         return json.dumps(asdict(row), allow_nan=False, default=_plain, separators=(",", ":"))
     except (TypeError, ValueError) as error:
-        raise RunError(f"The measurement {row.what!r} cannot be written: {error}; undefined is None.") from error
+        raise RunError(f"the measurement {row.what!r} cannot be written: {error}; undefined is None") from error
 
 
 def from_line(line: str | bytes, place: str = "the line") -> Measurement:
@@ -176,9 +176,9 @@ def _row(line: str | bytes, place: str) -> Measurement:
     try:
         found = json.loads(line)
     except ValueError as error:
-        raise RunError(f"In the journal, {place} is not JSON: {error}.") from error
+        raise RunError(f"in the journal, {place} is not JSON: {error}") from error
     if not isinstance(found, dict) or not _fits(found):
-        raise RunError(f"In the journal, {place} is not a measurement of this version: {line[:80]!r}.")
+        raise RunError(f"in the journal, {place} is not a measurement of this version: {line[:80]!r}")
     if found.get("spread") is not None:
         found["spread"] = tuple(found["spread"])
     return Measurement(**found)

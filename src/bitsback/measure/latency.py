@@ -49,7 +49,7 @@ class LatencySettings:
 
     def __post_init__(self) -> None:
         if self.warmup < 0 or self.repeats < 1:
-            raise RecipeError(f"Timing takes warmup ≥ 0 and repeats ≥ 1, not {self.warmup} and {self.repeats}.")
+            raise RecipeError(f"timing takes warmup ≥ 0 and repeats ≥ 1, not {self.warmup} and {self.repeats}")
 
 
 def latency(

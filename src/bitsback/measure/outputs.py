@@ -55,7 +55,7 @@ def residuals(outputs: Outputs, targets: np.ndarray) -> np.ndarray:
     shaped = targets.reshape(len(targets), -1)
     if shaped.shape != outputs.mean.shape:
         raise DataError(
-            f"The targets have shape {targets.shape} and the program's means {outputs.mean.shape}; they must agree."
+            f"the targets have shape {targets.shape} and the program's means {outputs.mean.shape}; they must agree"
         )
     return outputs.mean.astype(np.float64) - shaped
 
@@ -73,10 +73,10 @@ def check_labels(outputs: Outputs, labels: np.ndarray) -> None:
     check_lengths(outputs, labels)
     check_finite(outputs)
     if not np.issubdtype(labels.dtype, np.integer) or labels.ndim != 1:
-        raise DataError(f"The labels are {labels.dtype} of shape {labels.shape}; they must be integers of shape [N].")
+        raise DataError(f"the labels are {labels.dtype} of shape {labels.shape}; they must be integers of shape [N]")
     low, high, classes = labels.min(), labels.max(), outputs.mean.shape[1]
     if low < 0 or high >= classes:
-        raise DataError(f"The labels go from {low} to {high}; the program has the classes 0 to {classes - 1}.")
+        raise DataError(f"the labels go from {low} to {high}; the program has the classes 0 to {classes - 1}")
 
 
 def check_lengths(outputs: Outputs, targets: np.ndarray) -> None:
@@ -87,7 +87,7 @@ def check_lengths(outputs: Outputs, targets: np.ndarray) -> None:
     """
     lengths = {name: len(getattr(outputs, name)) for name in ("mean", "total", "knowledge")}
     if len(targets) == 0 or set(lengths.values()) != {len(targets)}:
-        raise DataError(f"There are {len(targets)} targets for outputs of lengths {lengths}; there must be one each.")
+        raise DataError(f"there are {len(targets)} targets for outputs of lengths {lengths}; there must be one each")
 
 
 def check_finite(outputs: Outputs) -> None:
@@ -98,4 +98,4 @@ def check_finite(outputs: Outputs) -> None:
     """
     for name in ("mean", "total", "knowledge"):
         if not np.isfinite(getattr(outputs, name)).all():
-            raise DataError(f"The program's output {name!r} holds NaN or infinity; quality needs finite numbers.")
+            raise DataError(f"the program's output {name!r} holds NaN or infinity; quality needs finite numbers")

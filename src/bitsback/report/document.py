@@ -83,7 +83,7 @@ def write(document: Document, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, [text.encode("utf-8")])
     except OSError as error:
-        raise RunError(f"The report cannot be written to {str(path)!r}: {error.strerror or error}.") from error
+        raise RunError(f"the report cannot be written to {str(path)!r}: {error.strerror or error}.") from error
 
 
 def render(document: Document) -> str:

@@ -84,6 +84,6 @@ def rows(decision: Decision, predictor: Predictor, data: Dataset, of: dict[str, 
 def _judged(predictor: Predictor, split: Split, promise: Promise, data: Dataset) -> Judged:
     if not len(split.inputs):
         raise PromiseError(
-            "A promise needs a validation and a calibration split, and one of them is empty; ask for larger shares."
+            "a promise needs a validation and a calibration split, and one of them is empty; ask for larger shares"
         )
     return judge(predictor.predict(split.inputs), split.targets, promise, task=data.task)

@@ -56,7 +56,7 @@ def pack(run: RunFolder, materials: Materials) -> Packed:
     model = make(run, shipped(run, materials), data)
     decision = abstention.decide(model.predictor(), data, abstention.promise_of(recipe.abstain))
     if recipe.abstain is not None and decision.abstention is None:
-        raise PromiseError(f"Nothing was packed, because [abstain] cannot be promised: {decision.reason}")
+        raise PromiseError(f"nothing was packed, because [abstain] cannot be promised: {decision.reason}")
     decided = run.stamped(_decided(model, decision, materials), recipe.seed)
     reference = make(run, next(each for each in variants(run, materials) if each.form == "point"), data)
     figures = measurements(run, model.digest, decided)

@@ -40,7 +40,7 @@ def read_inputs(path: str | Path, signature: Input, *, resize: bool = False) -> 
     path = Path(path)
     suffix = path.suffix.lower()
     if not path.is_file():
-        raise DataError(f"There is no file {path}.")
+        raise DataError(f"there is no file {path}")
     try:
         if suffix == ".npy":
             samples = _folded(_read_npy(path), signature.shape)
@@ -49,12 +49,12 @@ def read_inputs(path: str | Path, signature: Input, *, resize: bool = False) -> 
         elif suffix in IMAGE_SUFFIXES:
             samples = _read_image(path, signature, resize)
         else:
-            raise DataError(f"The ending {suffix!r} is none of .npy, .csv, {', '.join(IMAGE_SUFFIXES)}.")
+            raise DataError(f"the ending {suffix!r} is none of .npy, .csv, {', '.join(IMAGE_SUFFIXES)}")
         return check_samples(samples, signature.shape)
     except DataError as error:
-        raise DataError(f"In {path}: {error}") from error
+        raise DataError(f"in {path}: {error}") from error
     except OSError as error:
-        raise DataError(f"The file {path} cannot be read: {error.strerror or error}.") from error
+        raise DataError(f"the file {path} cannot be read: {error.strerror or error}") from error
 
 
 def _read_npy(path: Path) -> np.ndarray:
@@ -62,7 +62,7 @@ def _read_npy(path: Path) -> np.ndarray:
     try:
         return np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # a hostile header makes numpy's parser raise anything
-        raise DataError(f"it is not a .npy file of plain numbers: {str(error).partition(chr(10))[0]}.") from error
+        raise DataError(f"it is not a .npy file of plain numbers: {str(error).partition(chr(10))[0]}") from error
 
 
 def _folded(samples: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -86,13 +86,13 @@ def _read_csv(path: Path, shape: tuple[int, ...]) -> np.ndarray:
                 if len(cells) != width:
                     raise DataError(
                         f"line {reader.line_num} has {len(cells)} values, and the network takes {width} "
-                        "(separated by commas)."
+                        "(separated by commas)"
                     )
                 rows.append(_numbers(cells, reader.line_num))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"it is not a .csv file in UTF-8: {error}.") from error
+        raise DataError(f"it is not a .csv file in UTF-8: {error}") from error
     if not rows:
-        raise DataError("it holds no line of numbers.")
+        raise DataError("it holds no line of numbers")
     return np.stack(rows).reshape(-1, *shape)
 
 
@@ -101,7 +101,7 @@ def _numbers(cells: list[str], line: int) -> np.ndarray:
         return np.array(cells, np.float64)
     except ValueError:
         column = next(index for index, cell in enumerate(cells) if not _is_number(cell))
-        raise DataError(f"line {line}, column {column + 1} is {cells[column][:40]!r}, not a number.") from None
+        raise DataError(f"line {line}, column {column + 1} is {cells[column][:40]!r}, not a number") from None
 
 
 def _heading(cells: list[str]) -> bool:
@@ -133,7 +133,7 @@ def _read_image(path: Path, signature: Input, resize: bool) -> np.ndarray:
         except DataError:
             raise
         except Exception as error:  # a damaged image makes Pillow raise anything, warnings included
-            raise DataError(f"it is not a readable image: {str(error)[:200]}.") from error
+            raise DataError(f"it is not a readable image: {str(error)[:200]}") from error
     channels_first = pixels.reshape(height, width, -1).transpose(2, 0, 1)
     return channels_first.reshape(signature.shape) * np.float32(signature.white / 255)
 
@@ -142,18 +142,18 @@ def _picture(shape: tuple[int, ...]) -> tuple[str, int, int]:
     # Pillow's mode, the height and the width of the images that the network takes.
     channels = shape[0] if len(shape) == 3 else 1
     if len(shape) not in {2, 3} or channels not in {1, 3}:
-        raise DataError(f"the network takes inputs of shape {shape}, not images; give a .npy or a .csv file.")
+        raise DataError(f"the network takes inputs of shape {shape}, not images; give a .npy or a .csv file")
     return ("L" if channels == 1 else "RGB"), shape[-2], shape[-1]
 
 
 def _check_image(image: Any, size: tuple[int, int], resize: bool) -> None:
     # Judged by its header, before its pixels are decoded.
     if image.mode not in MODES:
-        raise DataError(f"it is an image of mode {image.mode!r}; 8 bits a channel are needed.")
+        raise DataError(f"it is an image of mode {image.mode!r}; 8 bits a channel are needed")
     if image.size != size and not resize:
         raise DataError(
             f"it is {image.size[0]} x {image.size[1]} pixels, and the network takes {size[0]} x {size[1]}; "
-            "resize it, or ask for it to be resized."
+            "resize it, or ask for it to be resized"
         )
     if image.size[0] * image.size[1] > MOST_PIXELS:
-        raise DataError(f"it is {image.size[0]} x {image.size[1]} pixels, more than the {MOST_PIXELS} allowed.")
+        raise DataError(f"it is {image.size[0]} x {image.size[1]} pixels, more than the {MOST_PIXELS} allowed")

@@ -98,7 +98,7 @@ class Predictor:
             ArtifactError: the program fails, or answers in other shapes than the manifest promises.
         """
         if batch < 1:
-            raise DataError(f"A batch of {batch} cannot be run; at least 1 can.")
+            raise DataError(f"a batch of {batch} cannot be run; at least 1 can")
         samples = check_samples(x, self.manifest.input.shape)
         parts = [self._run(samples[start : start + batch]) for start in range(0, len(samples), batch)]
         outputs = _join(parts) if parts else _nothing(self.manifest.outputs)
@@ -109,7 +109,7 @@ class Predictor:
         shapes = [each.shape for each in found]
         expected = [(len(samples), self.manifest.outputs), *[(len(samples),)] * 3]
         if shapes != expected:
-            raise ArtifactError(f"The program answers in shapes {shapes}, and the manifest promises {expected}.")
+            raise ArtifactError(f"the program answers in shapes {shapes}, and the manifest promises {expected}")
         return found
 
 
@@ -131,7 +131,7 @@ def load(path: str | Path, threads: int = 1) -> Predictor:
     shape = artifact.manifest.input.shape
     if session.input_shape[1:] != shape or isinstance(session.input_shape[0], int):
         taken = list(session.input_shape)
-        raise ArtifactError(f"{path} lies: its program takes {taken}, and its manifest says {['any', *shape]}.")
+        raise ArtifactError(f"{path} lies: its program takes {taken}, and its manifest says {['any', *shape]}")
     return Predictor(artifact.manifest, session)
 
 

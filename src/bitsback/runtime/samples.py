@@ -17,17 +17,15 @@ def check_samples(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """
     found = np.asarray(x)
     if found.dtype.kind not in "fiub":
-        raise DataError(f"The inputs have dtype {found.dtype}; real numbers are needed.")
+        raise DataError(f"the inputs have dtype {found.dtype}; real numbers are needed")
     if found.shape == shape:
         found = found[None]
     if found.shape[1:] != shape or found.ndim == 0:
-        raise DataError(
-            f"The inputs have shape {found.shape}, and the network takes (N, {', '.join(map(str, shape))})."
-        )
+        raise DataError(f"the inputs have shape {found.shape}, and the network takes (N, {', '.join(map(str, shape))})")
     with np.errstate(over="ignore"):
         samples = np.ascontiguousarray(found, np.float32)
     finite = np.isfinite(samples)
     if not finite.all():
         where = tuple(int(index) for index in np.argwhere(~finite)[0])
-        raise DataError(f"The inputs have {found[where]} at {where}; every value must be a finite float32.")
+        raise DataError(f"the inputs have {found[where]} at {where}; every value must be a finite float32")
     return samples

@@ -81,7 +81,7 @@ def _fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, 
     while position < end:
         tag, position = _varint(data, position, end)
         if tag >= 2**32:  # the C++ parser would cut it to 32 bits and see another field
-            raise ArtifactError(f"The program is not an ONNX graph: tag {tag} at byte {position}.")
+            raise ArtifactError(f"the program is not an ONNX graph: tag {tag} at byte {position}")
         wire, value = tag & 7, 0
         low = position
         if wire == _VARINT:
@@ -92,9 +92,9 @@ def _fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, 
         elif wire in {_FIXED32, _FIXED64}:
             position += 4 if wire == _FIXED32 else 8
         else:
-            raise ArtifactError(f"The program is not an ONNX graph: wire type {wire} at byte {low}.")
+            raise ArtifactError(f"the program is not an ONNX graph: wire type {wire} at byte {low}")
         if position > end:
-            raise ArtifactError(f"The program is not an ONNX graph: it is cut off in the field at byte {low}.")
+            raise ArtifactError(f"the program is not an ONNX graph: it is cut off in the field at byte {low}")
         if wire == _BYTES or tag >> 3 == _DATA_LOCATION:
             yield tag >> 3, low, position, value
 
@@ -110,4 +110,4 @@ def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, position
-    raise ArtifactError(f"The program is not an ONNX graph: no whole number ends at byte {position}.")
+    raise ArtifactError(f"the program is not an ONNX graph: no whole number ends at byte {position}")

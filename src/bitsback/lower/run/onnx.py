@@ -52,7 +52,7 @@ class Session:
         try:
             return Outputs(*self._engine.run(Outputs._fields, {INPUT: np.ascontiguousarray(x, np.float32)}))
         except Exception as error:
-            raise ArtifactError(f"The program fails on an input of shape {x.shape}: {_first_line(error)}.") from error
+            raise ArtifactError(f"the program fails on an input of shape {x.shape}: {_first_line(error)}") from error
 
 
 def open_program(program: bytes, weights: Mapping[str, np.ndarray], threads: int = 1) -> Session:
@@ -78,7 +78,7 @@ def open_program(program: bytes, weights: Mapping[str, np.ndarray], threads: int
             options.add_external_initializers(list(arrays), values)
         engine = onnxruntime.InferenceSession(program, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise ArtifactError(f"ONNX Runtime refuses the program: {_first_line(error)}.") from error
+        raise ArtifactError(f"ONNX Runtime refuses the program: {_first_line(error)}") from error
     _check_signature(engine)
     return Session(engine, arrays)
 
@@ -89,18 +89,18 @@ def _check_external(tensors: list[ExternalTensor], weights: Mapping[str, np.ndar
         stray = [location for location in each.locations if location != LOCATION]
         if stray or not each.initializer:
             raise ArtifactError(
-                f"The program's tensor {each.name!r} is to be read from {(stray or each.locations)!r}; "
-                f"only initializers at location {LOCATION!r}, which the artifact itself holds, are."
+                f"the program's tensor {each.name!r} is to be read from {(stray or each.locations)!r}; "
+                f"only initializers at location {LOCATION!r}, which the artifact itself holds, are"
             )
     asked: set[str] = set()
     for each in tensors:
         if each.name not in weights or each.name in asked:
             how = "twice" if each.name in asked else "which the artifact does not hold"
-            raise ArtifactError(f"The program asks for tensor {each.name!r}, {how}.")
+            raise ArtifactError(f"the program asks for tensor {each.name!r}, {how}")
         asked.add(each.name)
     for name in weights:
         if name not in asked:
-            raise ArtifactError(f"The artifact holds tensor {name!r}, which its program does not ask for.")
+            raise ArtifactError(f"the artifact holds tensor {name!r}, which its program does not ask for")
 
 
 def _options(onnxruntime: Any, threads: int) -> Any:
@@ -120,11 +120,11 @@ def _options(onnxruntime: Any, threads: int) -> Any:
 def _check_signature(engine: Any) -> None:
     inputs = [(each.name, each.type) for each in engine.get_inputs()]
     if inputs != [(INPUT, "tensor(float)")]:
-        raise ArtifactError(f"The program's inputs are {inputs}; it must have one, {INPUT!r}, a tensor(float).")
+        raise ArtifactError(f"the program's inputs are {inputs}; it must have one, {INPUT!r}, a tensor(float)")
     outputs = [(each.name, each.type) for each in engine.get_outputs()]
     expected = [(name, "tensor(float)") for name in Outputs._fields]
     if outputs != expected:
-        raise ArtifactError(f"The program's outputs are {outputs}; they must be {expected}.")
+        raise ArtifactError(f"the program's outputs are {outputs}; they must be {expected}")
 
 
 def _first_line(error: Exception) -> str:
