@@ -83,7 +83,10 @@ def test_a_file_and_a_run_are_inspected(call, whole_run):
     said = json.loads(call("inspect", whole_run.file("model"), "--json").out)
     assert said["form"] == "ensemble"
     assert said["bytes"] == whole_run.file("model").stat().st_size
-    assert "declines" in call("inspect", whole_run.file("model")).out
+    promised = "with confidence 0.8 at most 30 % of its answers are wrong"
+    assert promised in call("inspect", whole_run.file("model")).out.replace("\n", " ")
+    assert promised in " ".join(call("inspect", whole_run.path).out.split())
+    assert "promise    none" in call("inspect", whole_run.file("dense")).out
     said = json.loads(call("inspect", whole_run.path, "--json").out)
     assert "model.bitsback" in said["files"]
     assert "Quality on the test split" in call("inspect", whole_run.path).out

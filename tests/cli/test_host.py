@@ -34,6 +34,10 @@ def test_what_is_packed_is_what_is_evaluated_next(call, copied_run):
     run = copied_run.path
     plain = json.loads(call("pack", run, "--json").out)
     assert plain["evaluated"]
+    kept = plain["abstain"]
+    assert (kept["error_rate"], kept["confidence"]) == (0.3, 0.8)
+    assert 0 < kept["accepted"] <= kept["calibration"]
+    assert "with confidence 0.8 at most 30 % of its answers are wrong" in call("pack", run).out
     result = call("pack", run, "--members", "2")
     assert f"run `bitsback evaluate {run}` and then `bitsback pack {run}` again" in result.out
     assert not json.loads(call("pack", run, "--json").out)["evaluated"]

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import beta, binom
 
 from bitsback.errors import DataError, PromiseError, RecipeError
-from bitsback.measure.abstain import Judged, Promise, accepts, choose, figures, grid, judge, sequence
+from bitsback.measure.abstain import Judged, Promise, accepts, choose, figures, grid, judge, lowest_error_rate, sequence
 from tests.measure.answers import Answers, certain
 
 SPLITS = 500
@@ -130,6 +130,32 @@ def test_a_network_that_is_not_good_enough_is_refused_with_its_errors():
     with pytest.raises(PromiseError, match=r"of the \d+ accepted calibration samples are wrong") as refused:
         choose(draw("hopeless", 300, generator), draw("hopeless", 600, generator), Promise(0.05))
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("errors", [0, 1, 7])
+@pytest.mark.parametrize("confidence", [0.9, 0.95])
+def test_the_lowest_error_rate_is_the_exact_upper_bound_where_one_threshold_is_tried(errors, confidence):
+    same = Judged(np.zeros(170, np.float32), np.arange(170) < errors)
+    bound = beta.ppf(confidence, errors + 1, 170 - errors)  # Clopper and Pearson, 1934
+    found = lowest_error_rate(same, same, Promise(0.002, confidence))
+    assert found == pytest.approx(np.ceil(1000 * bound) / 1000)
+
+
+def test_the_lowest_error_rate_is_granted_and_the_next_lower_one_is_not():
+    generator = np.random.default_rng(3)
+    validation, calibration = draw("good", 300, generator), draw("good", 200, generator)
+    asked = Promise(0.005, 0.95)
+    with pytest.raises(PromiseError):
+        choose(validation, calibration, asked)
+    lowest = lowest_error_rate(validation, calibration, asked)
+    assert choose(validation, calibration, replace(asked, error_rate=lowest)).error_rate == lowest
+    with pytest.raises(PromiseError):
+        choose(validation, calibration, replace(asked, error_rate=lowest - 0.001))
+
+
+def test_where_everything_is_wrong_nothing_can_be_promised():
+    wrong = Judged(np.zeros(50, np.float32), np.ones(50, bool))
+    assert lowest_error_rate(wrong, wrong, Promise(0.05)) is None
 
 
 def test_a_score_that_is_the_same_everywhere_answers_all_or_nothing():

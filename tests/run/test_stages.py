@@ -7,6 +7,7 @@ from bitsback.errors import PromiseError, RunError
 from bitsback.recipe.sections import Abstain, Compress
 from bitsback.recipe.text import parse
 from bitsback.report.evidence import Variant, newest, value
+from bitsback.report.promise import promise
 from bitsback.run.compress import compress, compressed, sparsity
 from bitsback.run.evaluate import evaluate
 from bitsback.run.fit import dense, fit, recipe_of
@@ -106,9 +107,14 @@ def test_your_own_masks_are_used(copied_run, tmp_path):
 def test_a_promise_that_was_asked_for_and_cannot_be_kept_packs_nothing(copied_run):
     copied_run.file("model").unlink()
     impossible = with_part(copied_run, abstain=Abstain(error_rate=1e-4, confidence=0.99))
-    with pytest.raises(PromiseError, match="nothing was packed"):
+    with pytest.raises(
+        PromiseError, match=r"nothing was packed.* the lowest error rate that can be promised is 0\.\d+$"
+    ) as why:
         pack(copied_run, impossible)
     assert not copied_run.has("model")
+    lowest = float(str(why.value).rpartition(" ")[2])
+    possible = with_part(copied_run, abstain=Abstain(error_rate=lowest, confidence=0.99))
+    assert pack(copied_run, possible).decision.abstention is not None
     unasked = with_part(copied_run, abstain=None)
     assert (pack(copied_run, unasked).decision.abstention is None) == bool(pack(copied_run, unasked).decision.reason)
     assert copied_run.has("model")
@@ -128,6 +134,10 @@ def test_the_coverage_that_is_told_is_that_of_the_threshold_that_ships(copied_ru
         reported = value(newest(copied_run.rows()), "coverage", Variant("compressed", "ensemble"))
         assert reported is not None
         assert reported.value == said[0]["value"]
+        kept, found = promise(newest(copied_run.rows())), decision.abstention
+        assert kept is not None
+        assert (kept.threshold, kept.error_rate, kept.confidence) == (found.threshold, error_rate, 0.8)
+        assert kept.accepted == found.accepted / found.calibration
         assert recipe_of(copied_run).abstain == asked.recipe.abstain
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from bitsback.artifact.container import HEADER, read, read_header
 from bitsback.artifact.manifest import Manifest
+from bitsback.report.promise import Kept
 from bitsback.report.quantity import quantity, shown
 from bitsback.report.tables import summary
 from bitsback.run.folder import open_run
@@ -46,7 +47,6 @@ def of_run(path: Path) -> tuple[dict[str, Any], list[Any]]:
 
 
 def _lines(path: Path, size: int, sections: dict[str, int], manifest: Manifest) -> list[str]:
-    abstain = manifest.abstain
     members = f" of {manifest.members} members" if manifest.members > 1 else ""
     lines = [
         f"{path}: {shown(size, 'bytes')}, written by bitsback {manifest.bitsback}",
@@ -56,18 +56,22 @@ def _lines(path: Path, size: int, sections: dict[str, int], manifest: Manifest) 
         f"  sections   {', '.join(f'{name} {shown(each, _BYTES)}' for name, each in sections.items())}",
         f"  tensors    {_tensors(manifest)}",
     ]
-    if abstain is None:
-        lines.append("  declines   never")
-    else:
-        off = "wrong" if abstain.tolerance is None else f"off by more than {abstain.tolerance:g}"
-        lines.append(
-            f"  declines   where {abstain.score} > {abstain.threshold:.6g}: with confidence {abstain.confidence:g} at most "
-            f"{abstain.error_rate:.2%} of its answers are {off}"
-        )
+    lines.append(f"  promise    {_promise(manifest)}")
     for row in manifest.measurements:
+        if row["what"] in {"threshold", "calibration_coverage"}:
+            continue  # the promise says them
         named = quantity(str(row["what"]))
         lines.append(f"  {named.name:26}{shown(row['value'], named.kind)} {named.unit}".rstrip())
     return lines
+
+
+def _promise(manifest: Manifest) -> str:
+    rule = manifest.abstain
+    if rule is None:
+        return "none: it answers everything"
+    shares = [row["value"] for row in manifest.measurements if row["what"] == "calibration_coverage"]
+    accepted = shares[-1] if shares else None
+    return Kept(rule.score, rule.threshold, rule.error_rate, rule.confidence, rule.tolerance, accepted).sentence
 
 
 def _tensors(manifest: Manifest) -> str:

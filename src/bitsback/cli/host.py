@@ -1,6 +1,7 @@
 """The commands that need PyTorch: a whole run, its stages after the fit, and the demo."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -152,21 +153,22 @@ def _chain(context: typer.Context, folder: Path, recipe: "Recipe", as_json: bool
 
 def _packed(made: "RunFolder", packed: "Packed") -> dict[str, Any]:
     found = packed.decision.abstention
-    abstain = None if found is None else {"score": found.score, "threshold": found.threshold}
+    abstain = None if found is None else asdict(found)
     said = {"run": str(made.path), "model": str(made.file("model")), "bytes": packed.bytes, "abstain": abstain}
     return {**said, "evaluated": packed.evaluated}
 
 
 def _packed_text(made: "RunFolder", packed: "Packed") -> str:
+    from bitsback.report.promise import Kept
+
     found = packed.decision.abstention
     if found is None:
         promise = f"it answers everything: {packed.decision.reason}"
     else:
-        off = "wrong" if found.tolerance is None else f"off by more than {found.tolerance:g}"
-        promise = (
-            f"it declines where {found.score} > {found.threshold:.4g}, so that with confidence {found.confidence:g} at most "
-            f"{found.error_rate:.1%} of its answers are {off}"
-        )
+        share = found.accepted / found.calibration
+        promise = Kept(
+            found.score, found.threshold, found.error_rate, found.confidence, found.tolerance, share
+        ).sentence
     advice = (
         f"\nthe quality of this program was not evaluated, so its manifest does not say it: run `bitsback evaluate "
         f"{made.path}` and then `bitsback pack {made.path}` again"

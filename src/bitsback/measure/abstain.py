@@ -24,7 +24,7 @@ binary loss); Geifman and El-Yaniv, "Selective Classification for Deep Neural Ne
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -34,6 +34,8 @@ from bitsback.measure.binomial import fewest_trials, lower_tail
 from bitsback.measure.outputs import Outputs, check_labels, residuals
 
 Score = Literal["total", "knowledge"]
+
+_STEPS = 1000
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,30 @@ def choose(validation: Judged, calibration: Judged, promise: Promise) -> Abstent
         accepted=passed[1],
         errors=passed[2],
     )
+
+
+def lowest_error_rate(validation: Judged, calibration: Judged, promise: Promise) -> float | None:
+    """The lowest error rate above the one that was asked for with which `choose` finds a threshold, in steps of 0.001.
+
+    It is found by looking at the calibration split, so that a promise of just this rate is kept a little less surely than
+    its confidence says: it tells how far off a request was.
+
+    Args:
+        validation: fixes which thresholds are tried.
+        calibration: tests them.
+        promise: what was asked for, all but its error rate.
+
+    Returns:
+        None where there is no such rate.
+    """
+    for step in range(math.floor(promise.error_rate * _STEPS) + 1, _STEPS):
+        rate = step / _STEPS
+        try:
+            choose(validation, calibration, replace(promise, error_rate=rate))
+        except PromiseError:
+            continue
+        return rate
+    return None
 
 
 def sequence(validation: Judged, calibration_size: int, promise: Promise) -> list[float]:

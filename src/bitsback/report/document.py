@@ -59,6 +59,7 @@ class Document:
         sections: Its parts, in order; an empty one says which command fills it.
         provenance: Where its figures come from.
         tiles: Headline numbers above the sections.
+        promise: What the packed network promises, a sentence without its full stop; empty where nothing.
     """
 
     title: str
@@ -66,6 +67,7 @@ class Document:
     sections: tuple[Section, ...]
     provenance: Provenance
     tiles: tuple[Tile, ...] = ()
+    promise: str = ""
 
 
 def write(document: Document, path: Path) -> None:
@@ -83,7 +85,7 @@ def write(document: Document, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, [text.encode("utf-8")])
     except OSError as error:
-        raise RunError(f"the report cannot be written to {str(path)!r}: {error.strerror or error}.") from error
+        raise RunError(f"the report cannot be written to {str(path)!r}: {error.strerror or error}") from error
 
 
 def render(document: Document) -> str:

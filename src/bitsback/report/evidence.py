@@ -15,7 +15,7 @@ Rows = Sequence[Measurement]
 
 _STAGES = ("dense", "compressed")
 _FORMS = ("point", "ensemble")
-_OF_A_THRESHOLD = {"coverage", "selective_error"}
+_OF_A_THRESHOLD = {"coverage", "selective_error", "threshold", "calibration_coverage"}
 
 
 class Variant(NamedTuple):

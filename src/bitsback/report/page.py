@@ -11,6 +11,7 @@ from bitsback.report.document import Document, Section
 from bitsback.report.evidence import Rows, newest
 from bitsback.report.figures import layers, robustness, sparsity, training, trust, weights
 from bitsback.report.figures.canvas import Card
+from bitsback.report.promise import promise
 from bitsback.report.provenance import provenance
 from bitsback.report.tables import Table
 
@@ -41,7 +42,7 @@ def render(journal_rows: Iterable[Measurement], *, title: str) -> str:
 
 def _document(journal_rows: Iterable[Measurement], title: str) -> Document:
     rows = newest(journal_rows)
-    about = headline.about(rows)
+    about, kept = headline.about(rows), promise(rows)
     beside = "The headline is the <strong>{}</strong> network beside the dense one. In every bar, shorter is better."
     return Document(
         title=title,
@@ -49,6 +50,7 @@ def _document(journal_rows: Iterable[Measurement], title: str) -> Document:
         sections=tuple(sections(rows)),
         provenance=provenance(rows),
         tiles=tuple(headline.tiles(rows)),
+        promise="" if kept is None else kept.sentence,
     )
 
 

@@ -82,6 +82,8 @@ COST: dict[str, Quantity] = {
     "kept_parameters": Quantity("Weights kept", "count", "lower", "Weights that are not zero."),
     "deterministic_parameters": Quantity("Deterministic parameters", "count", "", "Parameters without a distribution."),
     "epoch_seconds": Quantity("Time per epoch", "seconds", "lower", "Wall time of one pass over the training split."),
+    "threshold": Quantity("Threshold", "number", "", "The score up to which it answers."),
+    "calibration_coverage": Quantity("Calibration coverage", "share", "", "Share of the calibration split it answers."),
     "kl": Quantity("KL", "number", "", "Divergence of the posterior from the prior, summed over weights.", "nats"),
     "temperature": Quantity("Temperature T", "number", "", "Multiplies the KL in the objective; 1 is Bayes' rule."),
 }

@@ -21,6 +21,7 @@ from bitsback.report.evidence import (
     variant,
     variants,
 )
+from bitsback.report.promise import promise
 from bitsback.report.quantity import QUALITY, Quantity, between, quantity, ratio, shown, times
 
 _WORDS = {"file_bytes": ("smaller", "larger"), "latency": ("faster", "slower"), "kept_parameters": ("fewer", "more")}
@@ -110,7 +111,7 @@ def batches(rows: Rows) -> list[float | None]:
 
 
 def summary(rows: Iterable[Measurement]) -> Group:
-    """Gives what the terminal shows of a journal: the cost and the quality table, or a line that says what is missing.
+    """Gives what the terminal shows of a journal: two tables and the promise, or a line that says what is missing.
 
     Args:
         rows: The journal, oldest first.
@@ -119,7 +120,9 @@ def summary(rows: Iterable[Measurement]) -> Group:
     found = [table for table in (cost(told), quality(told)) if table is not None]
     if not found:
         return Group(Text("Nothing is measured yet: `bitsback evaluate RUN` and `bitsback measure RUN` do it."))
-    return Group(*(on_terminal(table) for table in found))
+    kept = promise(told)
+    notes = [] if kept is None else [Text(f"The promise: {kept.sentence}.")]
+    return Group(*(on_terminal(table) for table in found), *notes)
 
 
 def on_terminal(table: Table) -> RichTable:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from bitsback.artifact.manifest import AbstainRule
 from bitsback.errors import PromiseError
 from bitsback.given.dataset import Dataset, Split
-from bitsback.measure.abstain import Abstention, Judged, Promise, choose, figures, judge
+from bitsback.measure.abstain import Abstention, Judged, Promise, choose, figures, judge, lowest_error_rate
 from bitsback.measure.journal import Measurement, Scalar
 from bitsback.recipe.sections import Abstain
 from bitsback.runtime.predictor import Predictor
@@ -46,10 +46,16 @@ def decide(predictor: Predictor, data: Dataset, promise: Promise) -> Decision:
         The threshold, or why there is none.
     """
     try:
-        splits = [_judged(predictor, split, promise, data) for split in (data.validation, data.calibration)]
-        return Decision(promise, choose(splits[0], splits[1], promise))
+        validation, calibration = (
+            _judged(predictor, split, promise, data) for split in (data.validation, data.calibration)
+        )
     except PromiseError as error:
         return Decision(promise, None, str(error))
+    try:
+        return Decision(promise, choose(validation, calibration, promise))
+    except PromiseError as error:
+        lowest = lowest_error_rate(validation, calibration, promise)
+        return Decision(promise, None, f"{error}; {_possible(lowest, len(calibration.scores), promise)}")
 
 
 def promise_of(asked: Abstain | None) -> Promise:
@@ -61,14 +67,15 @@ def promise_of(asked: Abstain | None) -> Promise:
 
 
 def rows(decision: Decision, predictor: Predictor, data: Dataset, of: dict[str, Scalar]) -> list[Measurement]:
-    """How often it answers on the test split, and how often it is then wrong; nothing where there is no threshold.
+    """A threshold, the share of the calibration split that it accepts, and how often it answers and errs on the test split.
+
+    There are none where there is no threshold.
 
     Each row says of which promise it is: another promise has another threshold.
     """
-    if decision.abstention is None or not len(data.test.inputs):
+    found, promise = decision.abstention, decision.promise
+    if found is None:
         return []
-    promise = decision.promise
-    judged = _judged(predictor, data.test, promise, data)
     said: dict[str, Scalar] = {
         **of,
         "score": promise.score,
@@ -77,8 +84,23 @@ def rows(decision: Decision, predictor: Predictor, data: Dataset, of: dict[str, 
     }
     if promise.tolerance is not None:
         said["tolerance"] = promise.tolerance
-    values = figures(decision.abstention, judged)
-    return [Measurement(what, value, "share", of=said) for what, value in values.items()]
+    before = {**said, "split": "calibration"}
+    kept = [
+        Measurement("threshold", found.threshold, "nats" if data.task == "classification" else "", of=before),
+        Measurement("calibration_coverage", found.accepted / found.calibration, "share", of=before),
+    ]
+    if not len(data.test.inputs):
+        return kept
+    values = figures(found, _judged(predictor, data.test, promise, data))
+    return kept + [Measurement(what, value, "share", of={**said, "split": "test"}) for what, value in values.items()]
+
+
+def _possible(lowest: float | None, calibration: int, promise: Promise) -> str:
+    """What could be promised instead."""
+    given = f"with these {calibration} calibration samples and confidence {promise.confidence:g}"
+    if lowest is None:
+        return f"{given} no error rate can be promised"
+    return f"{given} the lowest error rate that can be promised is {lowest:g}"
 
 
 def _judged(predictor: Predictor, split: Split, promise: Promise, data: Dataset) -> Judged:

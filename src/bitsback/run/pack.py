@@ -18,7 +18,12 @@ from bitsback.run.identity import check_data
 from bitsback.run.materials import Materials
 from bitsback.run.programs import Made, described_again, figures_of, made_before, make, opened
 
-_DECIDED = {"coverage", "selective_error"}  # figures of a threshold: those of an earlier one say nothing of this file
+_DECIDED = {
+    "coverage",
+    "selective_error",
+    "threshold",
+    "calibration_coverage",
+}  # figures of a threshold: those of an earlier one say nothing of this file
 
 
 @dataclass(frozen=True)
@@ -85,12 +90,12 @@ def measurements(run: RunFolder, digest: str, decided: Sequence[Measurement] = (
 def _decided(made: Made, decision: Decision, materials: Materials) -> list[Measurement]:
     """What the threshold that ships does: how often it answers on the test split, and examples."""
     data = materials.data
-    if not len(data.test.inputs):
-        return []
     declining = opened(described_again(made.artifact, abstain=decision.rule))
+    rows = abstention.rows(decision, declining, data, made.of)
+    if not len(data.test.inputs):
+        return rows
     outside = declining.predict(data.out_of_distribution) if len(data.out_of_distribution) else None
     shown = gallery(declining.predict(data.test.inputs), outside, data, made.artifact.manifest.input.white, made.of)
-    rows = abstention.rows(decision, declining, data, {**made.of, "split": "test"})
     return [*rows, *([shown] if shown else [])]
 
 
