@@ -18,6 +18,19 @@ ROWS = [
 ]
 
 
+def test_a_figure_on_other_samples_takes_the_place_of_the_one_before():
+    rows = [
+        Measurement("accuracy", value, "share", of=of)
+        for value, of in (
+            (0.9, {"level": 0.1}),
+            (0.8, {"level": 0.1, "samples": 500}),
+            (0.7, {"level": 0.1, "samples": 50}),
+            (0.6, {"level": 0.2}),
+        )
+    ]
+    assert [row.value for row in latest(rows)] == [0.7, 0.6]
+
+
 def test_what_is_appended_is_read_back_in_order(tmp_path):
     book = Journal(tmp_path / "run" / "journal.jsonl")
     assert book.read() == []

@@ -146,7 +146,7 @@ def test_a_run_does_not_change_its_data(copied_run):
     data = materials.data
     turned = replace(data, train=replace(data.train, targets=data.train.targets[::-1].copy()))
     before = copied_run.file("journal").read_bytes()
-    for stage in (compress, pack, lambda *given: evaluate(*given, tell=print)):
+    for stage in (compress, pack, lambda *given: evaluate(*given, Watcher())):
         with pytest.raises(RunError, match=r"fitted to other data .*: the train split differs; name the folder"):
             stage(copied_run, replace(materials, data=turned))
     assert copied_run.file("journal").read_bytes() == before

@@ -70,7 +70,7 @@ def evaluate(
     from bitsback.run.evaluate import evaluate as evaluate_stage
 
     with watching(as_json) as watcher:
-        rows = evaluate_stage(made, materials, tell=watcher.tell)
+        rows = evaluate_stage(made, materials, watcher)
     if as_json:
         show({"run": str(folder), "measurements": plain(rows)}, as_json=True, text=str)
         return

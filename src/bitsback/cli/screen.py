@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from bitsback.run.watcher import Watcher
+from bitsback.run.watcher import Step, Watcher
 
 if TYPE_CHECKING:
     from bitsback.measure.journal import Measurement
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def watching(quiet: bool) -> Iterator[Watcher]:
-    """Shows on stderr what is being done and how trainings go: a bar in a terminal, else a line for every tenth.
+    """Shows on stderr what is being done and how far it is: a bar in a terminal, else lines.
 
     Args:
         quiet: Show nothing.
@@ -27,7 +27,7 @@ def watching(quiet: bool) -> Iterator[Watcher]:
         yield Watcher()
         return
     if not sys.stderr.isatty():
-        yield Watcher(lambda words: print(words, file=sys.stderr), _lines)
+        yield Watcher(_line, _begun(), _lines)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -37,9 +37,44 @@ def watching(quiet: bool) -> Iterator[Watcher]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bars = Bars(*columns, console=console, transient=True)
     try:
-        yield Watcher(lambda words: console.print(words, style="dim", markup=False, highlight=False), _bar(bars))
+        yield Watcher(
+            lambda words: console.print(words, style="dim", markup=False, highlight=False), _steps(bars), _bar(bars)
+        )
     finally:
         bars.stop()
+
+
+def _line(words: str) -> None:
+    print(words, file=sys.stderr)
+
+
+def _begun() -> Callable[[Step], None]:
+    """A line for each part of a stage, when it begins."""
+    before = [""]
+
+    def tell(step: Step) -> None:
+        if step.words != before[0]:
+            before[0] = step.words
+            _line(step.words)
+
+    return tell
+
+
+def _steps(bars: Any) -> Callable[[Step], None]:
+    tasks: list[Any] = []
+
+    def tell(step: Step) -> None:
+        if step.done == step.steps:
+            while tasks:
+                bars.remove_task(tasks.pop())
+            bars.stop()
+            return
+        if not tasks:
+            tasks.append(bars.add_task(step.words, total=step.steps))
+            bars.start()
+        bars.update(tasks[0], completed=step.done, total=step.steps, description=step.words)
+
+    return tell
 
 
 def _lines(progress: "Progress") -> None:
@@ -49,15 +84,8 @@ def _lines(progress: "Progress") -> None:
 
 
 def _bar(bars: Any) -> Callable[["Progress"], None]:
-    task = bars.add_task("training", total=None)
-
-    def watch(progress: "Progress") -> None:
-        bars.start()
-        bars.update(task, completed=progress.step, total=progress.steps, description=_said(progress))
-        if progress.step == progress.steps:
-            bars.stop()
-
-    return watch
+    tell = _steps(bars)
+    return lambda progress: tell(Step(_said(progress), progress.step, progress.steps))
 
 
 def _said(progress: "Progress") -> str:

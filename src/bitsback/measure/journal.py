@@ -144,13 +144,16 @@ def from_line(line: str | bytes, place: str = "the line") -> Measurement:
 def latest(rows: Iterable[Measurement], *, by_seed: bool = False) -> list[Measurement]:
     """The last row for each (what, of), in the order in which these first appeared.
 
+    On how many `samples` a figure rests does not make it another figure: the newest counts.
+
     Args:
         rows: oldest first, as `Journal.read` gives them.
         by_seed: keep the last row of every seed, for figures that are summarized over seeds.
     """
     newest: dict[object, Measurement] = {}
     for row in rows:
-        newest[row.what, frozenset(row.of.items()), row.seed if by_seed else None] = row
+        of = frozenset((key, found) for key, found in row.of.items() if key != "samples")
+        newest[row.what, of, row.seed if by_seed else None] = row
     return list(newest.values())
 
 

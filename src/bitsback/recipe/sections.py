@@ -200,7 +200,8 @@ class Evaluate:
         sparsities: Of the sweep, each from 0 to below 1; an empty list for no sweep.
         saliencies: Of the sweep; those that the posterior has no variance for are left out.
         levels: Of noise, FGSM and PGD, in standard deviations of the inputs, each above 0; an empty list for none.
-        perturbed: How many test inputs are perturbed at most, at least 1.
+        swept: How many samples each step of the sweep answers at most, at least 1.
+        perturbed: How many test inputs are perturbed at most, at least 1; each costs as many gradients as PGD has steps.
         pgd_steps: Gradient steps of PGD, at least 1.
     """
 
@@ -208,7 +209,8 @@ class Evaluate:
     sparsities: tuple[float, ...] = (0.0, 0.5, 0.75, 0.9, 0.95, 0.98)
     saliencies: tuple[Saliency, ...] = ("snr", "magnitude")
     levels: tuple[float, ...] = (0.1, 0.2, 0.4)
-    perturbed: int = 500
+    swept: int = 1000
+    perturbed: int = 250
     pgd_steps: int = 10
 
     def __post_init__(self) -> None:
@@ -216,7 +218,7 @@ class Evaluate:
         _check(within, "evaluate.sparsities", list(self.sparsities), "numbers from 0 to below 1")
         above = all(0 < each < math.inf for each in self.levels)
         _check(above, "evaluate.levels", list(self.levels), "numbers above 0")
-        for name in ("perturbed", "pgd_steps"):
+        for name in ("swept", "perturbed", "pgd_steps"):
             _check(getattr(self, name) >= 1, f"evaluate.{name}", getattr(self, name), "at least 1")
 
 

@@ -33,7 +33,7 @@ def chain(path: Path, recipe: Recipe, watcher: Watcher, *, command: str) -> tupl
     materials = gather(recipe)
     watcher.tell("compressing")
     compress(run, materials, watch=watcher.watch)
-    evaluate(run, materials, tell=watcher.tell)
+    evaluate(run, materials, watcher)
     watcher.tell("packing")
     packed = pack(run, materials)
     run.record(measure(files(run), timing(run), tell=watcher.tell), recipe.seed)

@@ -1,6 +1,7 @@
 """The third stage: how good every program of a run is, the one that ships above all, answered under ONNX Runtime."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from bitsback.errors import RunError
 from bitsback.measure import quality
@@ -13,16 +14,28 @@ from bitsback.run.identity import check_data
 from bitsback.run.materials import Materials
 from bitsback.run.programs import Made, Variant, make
 from bitsback.run.robustness import robustness
-from bitsback.run.sweep import sweep
+from bitsback.run.sweep import saliencies, sweep
+from bitsback.run.watcher import Step, Watcher
 
 
-def evaluate(run: RunFolder, materials: Materials, *, tell: Callable[[str], None]) -> list[Measurement]:
+@dataclass(frozen=True)
+class _Part:
+    """What is measured of one thing: in words, in how many steps, and the rows of each step, measured when asked for."""
+
+    words: str
+    steps: int
+    rows: Iterator[list[Measurement]]
+
+
+def evaluate(run: RunFolder, materials: Materials, watcher: Watcher) -> list[Measurement]:
     """Measure the quality of every program of the run, and what else the recipe's part `evaluate` asks for.
+
+    Every step's rows go into the journal before the next step begins: what a killed evaluation has measured stays.
 
     Args:
         run: The folder, with what `fit` and `compress` left in it.
         materials: Of its recipe.
-        tell: Is told what is being done.
+        watcher: Is told what is being done.
 
     Returns:
         The rows, as they are now in the journal.
@@ -36,18 +49,42 @@ def evaluate(run: RunFolder, materials: Materials, *, tell: Callable[[str], None
     if not len(data.test.inputs):
         raise RunError(f"the data set '{data.name}' has no test samples to evaluate on")
     check_data(run, data)
+    parts = _parts(run, materials)
+    steps, done = sum(part.steps for part in parts), 0
     rows: list[Measurement] = []
+    for part in parts:
+        watcher.step(Step(part.words, done, steps))
+        for found in part.rows:
+            rows += run.record(found, recipe.seed)
+            done += 1
+            watcher.step(Step(part.words, done, steps))
+    return rows
+
+
+def _parts(run: RunFolder, materials: Materials) -> list[_Part]:
+    asked = materials.recipe.evaluate
+    parts: list[_Part] = []
     for variant in variants(run, materials):
-        tell(f"evaluating the {variant.stage} {variant.form}")
-        made = make(run, variant, data)
-        rows += _quality(made, materials) + _size(made)
-        if (variant.stage, variant.form) == ("dense", "point") or is_shipped(variant, materials):
-            tell(f"perturbing the inputs of the {variant.stage} {variant.form}")
-            rows += robustness(made, data, recipe.evaluate)
-    if recipe.evaluate.sparsities:
-        tell("sweeping over sparsities")
-        rows += sweep(_variant("dense", recipe.predicts, run, materials), data, recipe.evaluate)
-    return run.record(rows, recipe.seed)
+        perturbed = bool(asked.levels) and (
+            (variant.stage, variant.form) == ("dense", "point") or is_shipped(variant, materials)
+        )
+        steps = 1 + (1 + len(asked.levels) if perturbed else 0)
+        words = f"evaluating the {variant.stage} {variant.form}{', and with perturbed inputs' if perturbed else ''}"
+        parts.append(_Part(words, steps, _measured(run, variant, materials, perturbed=perturbed)))
+    if asked.sparsities:
+        dense_one = _variant("dense", materials.recipe.predicts, run, materials)
+        steps = len(saliencies(dense_one, asked)) * len(set(asked.sparsities))
+        parts.append(_Part("sweeping over sparsities", steps, sweep(dense_one, materials.data, asked)))
+    return parts
+
+
+def _measured(
+    run: RunFolder, variant: Variant, materials: Materials, *, perturbed: bool
+) -> Iterator[list[Measurement]]:
+    made = make(run, variant, materials.data)
+    yield _quality(made, materials) + _size(made)
+    if perturbed:
+        yield from robustness(made, materials.data, materials.recipe.evaluate)
 
 
 def variants(run: RunFolder, materials: Materials) -> list[Variant]:

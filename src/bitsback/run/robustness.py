@@ -15,7 +15,7 @@ from bitsback.run.programs import Made
 _KEPT = ("accuracy", "mae", "rmse", "nll")
 
 
-def robustness(made: Made, data: Dataset, asked: Evaluate) -> list[Measurement]:
+def robustness(made: Made, data: Dataset, asked: Evaluate) -> Iterator[list[Measurement]]:
     """Accuracy (or errors) and likelihood under noise, FGSM and PGD of every asked-for level.
 
     Args:
@@ -23,27 +23,27 @@ def robustness(made: Made, data: Dataset, asked: Evaluate) -> list[Measurement]:
         data: The first test inputs are perturbed, within the range of the training inputs.
         asked: Levels, how many inputs, and PGD's steps.
 
-    Returns:
-        Rows with `perturbation` and `level`; at level 0 stand the same inputs as they are, where every curve begins.
+    Yields:
+        For level 0, where the same inputs stand as they are and every curve begins, and for each level asked for: rows with
+        `perturbation`, `level` and how many `samples` they are of.
     """
-    if not asked.levels:
-        return []
     predictor, program = made.predictor(), made.variant.program()
     targets = data.test.targets[: asked.perturbed]
-    rows: list[Measurement] = []
-    for perturbation, level, inputs in _perturbed(program, data, asked):
-        of = {**made.of, "split": "test", "perturbation": perturbation, "level": level}
-        measured = quality.measurements(predictor.predict(inputs), targets, task=data.task, of=of)
-        rows += [row for row in measured if row.what in _KEPT]
-    return rows
+    for level in (0.0, *asked.levels):
+        rows: list[Measurement] = []
+        for perturbation, inputs in _perturbed(program, data, asked, level):
+            of = {**made.of, "split": "test", "perturbation": perturbation, "level": level, "samples": len(targets)}
+            measured = quality.measurements(predictor.predict(inputs), targets, task=data.task, of=of)
+            rows += [row for row in measured if row.what in _KEPT]
+        yield rows
 
 
-def _perturbed(program: Program, data: Dataset, asked: Evaluate) -> Iterator[tuple[str, float, np.ndarray]]:
+def _perturbed(program: Program, data: Dataset, asked: Evaluate, level: float) -> Iterator[tuple[str, np.ndarray]]:
     inputs, targets = data.test.inputs[: asked.perturbed], data.test.targets[: asked.perturbed]
+    if level == 0:
+        yield from ((perturbation, inputs) for perturbation in ("noise", "fgsm", "pgd"))
+        return
     bounds = Bounds(float(data.train.inputs.min()), float(data.train.inputs.max()))
-    for perturbation in ("noise", "fgsm", "pgd"):
-        yield perturbation, 0.0, inputs
-    for level in asked.levels:
-        yield "noise", level, noisy(program, inputs, level, bounds=bounds, seed=0)
-        yield "fgsm", level, fgsm(program, inputs, targets, level, bounds=bounds)
-        yield "pgd", level, pgd(program, inputs, targets, level, bounds=bounds, steps=asked.pgd_steps)
+    yield "noise", noisy(program, inputs, level, bounds=bounds, seed=0)
+    yield "fgsm", fgsm(program, inputs, targets, level, bounds=bounds)
+    yield "pgd", pgd(program, inputs, targets, level, bounds=bounds, steps=asked.pgd_steps)

@@ -26,7 +26,7 @@ METRICS = (
     "misclassification_auroc_total",
 )
 _MOST = 6
-_PACKED_ONLY = frozenset({"sparsity", "sweep", "split"})
+_PACKED_ONLY = frozenset({"sparsity", "sweep", "split", "samples"})
 _DENSEST = 0.999
 _USUAL = (0.0, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 
