@@ -56,3 +56,9 @@ class PromiseError(BitsbackError):
 
 class MissingExtraError(BitsbackError):
     """A command needs a part of the installation that is not there."""
+
+
+def reason(error: Exception) -> str:
+    """Why something failed, on one line; of what the system says only the words, not its number and the file's name."""
+    words = error.strerror if isinstance(error, OSError) else None
+    return " ".join((words or str(error)).split())

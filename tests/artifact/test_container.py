@@ -103,7 +103,7 @@ def test_another_version_is_named() -> None:
 def test_what_is_not_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="No such file"):
         read(tmp_path / "none.bitsback")
-    with pytest.raises(ArtifactError, match="not a file"):
+    with pytest.raises(ArtifactError, match="is a folder, and a packed file is needed"):
         read(tmp_path)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ArtifactError, match="not a file"):

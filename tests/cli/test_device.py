@@ -92,6 +92,25 @@ def test_a_file_and_a_run_are_inspected(call, whole_run):
     assert "Quality on the test split" in call("inspect", whole_run.path).out
 
 
+def test_a_report_of_a_journal_that_is_cut_off_says_so_and_shows_the_rest(call, copied_run):
+    journal, page = copied_run.file("journal"), copied_run.file("report")
+    whole = journal.read_bytes()
+    count = len(whole.splitlines())
+    journal.write_bytes(whole[:-20])
+    page.unlink()
+    result = call("report", copied_run.path, "--json")
+    said = f"line {count} of {journal} is cut off and was left out"
+    assert (result.code, result.err) == (0, f"warning: {said}\n")
+    assert json.loads(result.out) == {"report": str(page), "warnings": [said]}
+    assert page.exists()
+    before = page.read_bytes()
+    journal.write_bytes(whole[:50])
+    result = call("report", copied_run.path)
+    assert (result.code, result.out) == (2, "")
+    assert "holds no whole row: line 1 is cut off" in result.err
+    assert page.read_bytes() == before
+
+
 def test_files_are_timed_without_a_run(call, whole_run):
     words = [
         "measure",

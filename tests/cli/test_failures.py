@@ -42,7 +42,9 @@ BAD = {
     "unknown network": (["fit", "new", "--network", "lenet-6"], "there is no network 'lenet-6'"),
     "unknown data": (["fit", "new", "--dataset", "nowhere"], "no data set 'nowhere' was found"),
     "no such folder": (["fit", "new", "--dataset", "mnist", "--data", "nowhere"], "nowhere"),
-    "no such file": (["fit", "new", "--network", "none.py:Net"], "'none.py' cannot be imported"),
+    "no such file": (["fit", "new", "--network", "none.py:Net"], "there is no file 'none.py' to take 'Net' from"),
+    "no such name": (["fit", "new", "--network", "own.py:Net"], "'own.py' has no 'Net'; it defines Branches"),
+    "no such function": (["fit", "new", "--dataset", "data.py:good"], "it defines bad, infinite, labels, words"),
     "unknown option": (["fit", "new", "--set", "network.options.depth=3"], "depth"),
     "unsupported operator": (["fit", "new", "--network", "own.py:Branches"], "cannot be traced"),
     "NaN": (["fit", "new", "--dataset", "data.py:bad"], "nan"),
@@ -63,6 +65,8 @@ BAD = {
     "another version, report": (["report", "old"], "version 7"),
     "another version, inspect": (["inspect", "old"], "version 7"),
     "no artifact": (["predict", "none.bitsback", "x.npy"], "none.bitsback"),
+    "a folder for an artifact": (["predict", "old", "x.npy"], "old is a folder, and a packed file is needed"),
+    "a file for a run": (["report", "x.npy"], "x.npy is a file, and a run folder is needed"),
     "not an artifact": (["predict", "own.py", "x.npy"], "not a bitsback artifact"),
     "not an artifact, inspect": (["inspect", "own.py"], "not a bitsback artifact"),
     "not an artifact, measure": (["measure", "own.py"], "not a bitsback artifact"),
@@ -88,6 +92,7 @@ def check(result, sentence):
     assert result.code == 2
     assert result.out == ""
     assert len(result.err.splitlines()) == 1
+    assert "[Errno" not in result.err
     assert result.err.startswith("error: ")
     assert sentence in result.err
 
@@ -107,7 +112,16 @@ def test_bad_input_gets_one_sentence_and_nothing_is_written(call, place, case):
         (["compress", "RUN", "--sparsity", "2"], "sparsity is 2"),
         (["compress", "RUN", "--policy", "none.toml"], "none.toml"),
         (["compress", "RUN", "--set", "compress.policy.layers.conv1.sparsity=0.5"], "'conv1' matches no param"),
-        (["fit", "RUN", "--epochs", "41"], "fit.epochs = 40 and not 41"),
+        (
+            ["fit", "RUN", "--epochs", "41"],
+            "fit.epochs = 40 and not 41; give another folder for this one, or start over",
+        ),
+        (["fit", "RUN", "--fresh", "--network", "lenet-6"], "there is no network 'lenet-6'"),
+        (
+            ["evaluate", "RUN/model.bitsback"],
+            "model.bitsback is a file, and a run folder is needed, such as RUN, which holds",
+        ),
+        (["predict", "RUN", "x.npy"], "a packed file is needed, such as RUN/model.bitsback"),
         (["pack", "RUN", "--set", "seed=4"], "seed = 0 and not 4"),
         (["compress", "RUN", "--seed", "5"], "seed = 0 and not 5"),
         (["evaluate", "RUN", "--seed", "6"], "seed = 0 and not 6"),
@@ -120,13 +134,14 @@ def test_bad_input_gets_one_sentence_and_nothing_is_written(call, place, case):
         (["predict", "RUN/model.bitsback", "x.npy", "wrong.npy"], "in wrong.npy"),
         (["predict", "RUN/model.bitsback", "nan.npy"], "nan"),
     ],
-    ids=range(15),
+    ids=range(18),
 )
 def test_a_run_survives_what_cannot_be_done_to_it(call, place, copied_run, words, sentence):
     np.save(place / "wrong.npy", np.zeros((2, 5), np.float32))
     np.save(place / "nan.npy", np.full((1, 1, 8, 8), np.nan, np.float32))
     before = contents(place)
-    check(call(*(word.replace("RUN", str(copied_run.path)) for word in words)), sentence)
+    path = str(copied_run.path)
+    check(call(*(word.replace("RUN", path) for word in words)), sentence.replace("RUN", path))
     assert contents(place) == before
 
 
@@ -152,12 +167,11 @@ def test_a_command_that_needs_pytorch_names_the_extra(call, place, monkeypatch, 
 
 
 def test_an_interrupted_command_says_how_to_go_on(capsys):
-    with pytest.raises(SystemExit) as leaving, one_line("bitsback fit runs/x"):
+    with pytest.raises(SystemExit) as leaving, one_line("bitsback fit runs/x --fresh"):
         raise KeyboardInterrupt
     assert leaving.value.code == 130
     err = capsys.readouterr().err
-    assert "the same command goes on" in err
-    assert "bitsback fit runs/x" in err
+    assert err == "interrupted; this goes on from what is saved: bitsback fit runs/x\n"
 
 
 def test_an_error_of_the_system_is_one_line(capsys):

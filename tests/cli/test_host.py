@@ -46,6 +46,21 @@ def test_what_is_packed_is_what_is_evaluated_next(call, copied_run):
     assert json.loads(call("pack", run, "--json").out)["evaluated"]
 
 
+def test_a_run_is_started_over_only_when_asked(call, copied_run):
+    run = copied_run.path
+    (run / "notes.txt").write_text("mine")
+    before = copied_run.file("posterior").read_bytes()
+    assert call("fit", run, "--epochs", "2").code == 2
+    assert copied_run.file("posterior").read_bytes() == before
+    assert json.loads(call("fit", run, "--epochs", "2", "--fresh", "--json").out)["epochs"] == 2
+    assert not copied_run.has("compressed")
+    assert {row.command for row in copied_run.rows()} == {f"bitsback fit {run} --epochs 2 --fresh --json"}
+    assert (run / "notes.txt").read_text() == "mine"
+    assert (
+        call("evaluate", run).err == f"error: {run} has no compressed.safetensors; `bitsback compress {run}` makes it\n"
+    )
+
+
 def test_the_default_folder_is_named_after_the_data(call, tmp_path):
     assert call("fit", "--epochs", "1", *SETTINGS).code == 0
     assert (tmp_path / "runs" / "digits" / "posterior.safetensors").exists()

@@ -30,13 +30,24 @@ def test_a_module_in_the_working_folder_is_found(tmp_path, monkeypatch):
     assert locate("only_here_once:make", DataError)() == 3
 
 
+def test_a_wrong_name_is_answered_with_what_the_file_defines_itself(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("from pathlib import Path\nA = 1\n_b = 2\nC = Path()\nclass Path2(type(C)): ...\ndef f(): ...\n")
+    with pytest.raises(DataError, match=r"mine.py' has no 'g'; it defines Path2, f$"):
+        locate(f"{path}:g", DataError)
+    with pytest.raises(DataError, match=r"has no 'f.g'; it defines A$"):
+        locate(f"{path}:f.g", DataError, lambda found: isinstance(found, int))
+    with pytest.raises(DataError, match="it defines nothing that could be meant"):
+        locate(f"{path}:g", DataError, lambda found: isinstance(found, float))
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
         ("nothing", "not of the form"),
         ("no_such_module_at_all:f", "cannot be imported: ModuleNotFoundError"),
-        ("no_such_file.py:f", "no such file"),
-        ("json:nothing", "'json' has no 'nothing'"),
+        ("no_such_file.py:f", "there is no file 'no_such_file.py' to take 'f' from"),
+        ("json:nothing", "'json' has no 'nothing'; it defines dump, dumps, .*load"),
     ],
 )
 def test_what_is_not_there_raises_the_callers_error(name, reason):

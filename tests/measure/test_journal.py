@@ -18,6 +18,19 @@ ROWS = [
 ]
 
 
+def test_a_line_that_is_cut_off_is_named(tmp_path):
+    file = Journal(tmp_path / "journal.jsonl")
+    assert file.cut_line() is None
+    file.append([Measurement("accuracy", 0.9, "share"), Measurement("nll", 0.1, "nats")])
+    whole = file.path.read_bytes()
+    for length in range(len(whole) + 1):
+        file.path.write_bytes(whole[:length])
+        lines = len(whole[:length].splitlines())
+        assert (len(file.read()), file.cut_line()) in {(lines, None), (lines - 1, lines)}
+    file.path.write_bytes(whole[:-9])
+    assert file.cut_line() == 2
+
+
 def test_a_figure_on_other_samples_takes_the_place_of_the_one_before():
     rows = [
         Measurement("accuracy", value, "share", of=of)

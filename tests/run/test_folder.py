@@ -6,7 +6,7 @@ import torch
 from bitsback.errors import RunError
 from bitsback.posterior.point import PointPosterior
 from bitsback.posterior.store import Stored, save
-from bitsback.run.folder import check_free, make, open_run
+from bitsback.run.folder import check_free, clear, make, open_run
 
 
 def test_a_folder_that_is_made_is_opened(tmp_path):
@@ -40,6 +40,21 @@ def test_a_place_that_is_taken_is_refused_and_left_alone(tmp_path):
         with pytest.raises(RunError, match="new or empty"):
             make(path, "bitsback fit")
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def test_clearing_removes_what_bitsback_wrote_and_nothing_else(copied_run):
+    mine = {"notes.txt", "mine.bitsback", "programs/notes.txt", "cycles"}
+    outside = copied_run.path.parent / "outside"
+    outside.mkdir()
+    (outside / "kept.safetensors").write_text("mine")
+    for name in mine - {"cycles"}:
+        (copied_run.path / name).write_text("mine")
+    (copied_run.path / "cycles").symlink_to(outside)
+    clear(copied_run)
+    left = {str(path.relative_to(copied_run.path)) for path in copied_run.path.rglob("*")}
+    assert left == (mine | {"run.json", "programs"}) - {"cycles"}
+    assert (outside / "kept.safetensors").exists()
+    assert make(copied_run.path, "bitsback fit").path == copied_run.path
 
 
 def stored(value: float, history: list) -> Stored:

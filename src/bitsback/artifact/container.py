@@ -84,7 +84,7 @@ def read(path: str | Path) -> Artifact:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise ArtifactError(f"{path} is not a file that holds an artifact")
+            raise ArtifactError(_no_file(path))
         with path.open("rb") as file:
             head = file.read(HEADER)
             read_header(head, status.st_size, str(path))
@@ -92,6 +92,12 @@ def read(path: str | Path) -> Artifact:
     except OSError as error:
         raise ArtifactError(f"the artifact {path} cannot be read: {error.strerror}") from error
     return decode(data, str(path))
+
+
+def _no_file(path: Path) -> str:
+    inside = next(iter(sorted(path.glob("model*.bitsback"))), None) if path.is_dir() else None
+    kind = "a folder" if path.is_dir() else "no regular file"
+    return f"{path} is {kind}, and a packed file is needed{f', such as {inside}' if inside else ''}"
 
 
 def encode(artifact: Artifact) -> bytes:

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from bitsback.cli.options import Json, Run
-from bitsback.cli.screen import draw, plain, show, table
+from bitsback.cli.options import TYPED, Json, Run
+from bitsback.cli.screen import draw, plain, show, table, warn
 
 
 def predict(
@@ -46,7 +46,6 @@ def inspect(
 
 
 def measure(
-    context: typer.Context,
     path: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder, or a packed file.")],
     *,
     reference: Annotated[
@@ -73,7 +72,7 @@ def measure(
     asked: dict[str, Any] = {"repeats": repeats, "threads": threads, "batches": tuple(batch) if batch else None}
     changes = {key: value for key, value in asked.items() if value is not None}
     if path.is_dir():
-        run = open_run(path, context.obj)
+        run = open_run(path, TYPED.get())
         rows = measure_stage(files(run), replace(timing(run), **changes))
         rows = run.record(rows, None)
     else:
@@ -88,10 +87,13 @@ def report(folder: Run, as_json: Json = False) -> None:
     Example: bitsback report runs/mnist
     """
     from bitsback.run.folder import open_run
-    from bitsback.run.page import write_report
+    from bitsback.run.page import warnings, write_report
 
-    path = write_report(open_run(folder))
-    show({"report": str(path)}, as_json=as_json, text=lambda: f"{path}: open it in a browser")
+    run = open_run(folder)
+    path, doubts = write_report(run), warnings(run)
+    for words in doubts:
+        warn(words)
+    show({"report": str(path), "warnings": doubts}, as_json=as_json, text=lambda: f"{path}: open it in a browser")
 
 
 def _latencies(rows: list[Any]) -> str:

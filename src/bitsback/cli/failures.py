@@ -17,7 +17,7 @@ def one_line(command: str) -> Iterator[None]:
     """Ends the process where what is inside fails.
 
     Args:
-        command: What was typed; an interrupted user is told to repeat it.
+        command: What was typed; an interrupted user is told how to go on.
 
     Yields:
         Nothing.
@@ -37,7 +37,8 @@ def one_line(command: str) -> Iterator[None]:
         advice = "; free some space and run the same command again: nothing is lost" if full else ""
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}{advice}")
     except KeyboardInterrupt:
-        print(f"interrupted; the same command goes on from what it has saved: {command}", file=sys.stderr)
+        again = command.replace(" --fresh", "")  # which would begin anew
+        print(f"interrupted; this goes on from what is saved: {again}", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
 
 

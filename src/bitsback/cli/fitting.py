@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bitsback.cli.options import (
+    TYPED,
     DataFolder,
+    Fresh,
     Json,
     Run,
     SameSeed,
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
 
 def fit(
-    context: typer.Context,
     folder: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="The run folder; else runs/DATASET.")] = None,
     *,
     recipe: Annotated[Path | None, typer.Option(help="Where to start from; else the run's own, or defaults.")] = None,
@@ -36,6 +37,7 @@ def fit(
     network: Annotated[str | None, typer.Option(help="mlp, lenet-5, ..., module:name, file.py:name.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training split.")] = None,
     seed: Seed = None,
+    fresh: Fresh = False,
     settings: Settings = None,
     as_json: Json = False,
 ) -> None:
@@ -51,7 +53,7 @@ def fit(
     changes |= {"fit.epochs": epochs, "seed": seed}
     asked = recipe_from(_start(folder, recipe), changes, settings)
     with watching(as_json) as watcher:
-        _, fitted = fit_stage(folder, asked, watcher, command=context.obj)
+        _, fitted = fit_stage(folder, asked, watcher, command=TYPED.get(), fresh=fresh)
     show(_figures(folder, fitted), as_json=as_json, text=lambda: _fitted_text(folder, asked, fitted))
 
 

@@ -9,7 +9,9 @@ import typer
 
 from bitsback.cli.fitting import compress, fit
 from bitsback.cli.options import (
+    TYPED,
     DataFolder,
+    Fresh,
     Json,
     Run,
     SameSeed,
@@ -32,12 +34,12 @@ Output = Annotated[Path | None, typer.Option("--run", "-o", metavar="RUN", help=
 
 
 def run(
-    context: typer.Context,
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="The whole run as data.")],
     *,
     folder: Output = None,
     data: DataFolder = None,
     seed: Seed = None,
+    fresh: Fresh = False,
     settings: Settings = None,
     as_json: Json = False,
 ) -> None:
@@ -50,7 +52,7 @@ def run(
     need_torch()
     changes = {"data.folder": absolute(data), "seed": seed}
     asked = recipe_from(content_of(recipe), changes, settings)
-    _chain(context, folder or Path("runs") / recipe.stem, asked, as_json)
+    _chain(folder or Path("runs") / recipe.stem, asked, fresh=fresh, as_json=as_json)
 
 
 def evaluate(
@@ -114,9 +116,9 @@ def pack(
 
 
 def demo(
-    context: typer.Context,
     folder: Annotated[Path, typer.Option("--run", "-o", metavar="RUN", help="The run folder.")] = Path("runs/demo"),
     seed: Seed = 0,
+    fresh: Fresh = False,
     as_json: Json = False,
 ) -> None:
     """Show the main job on scikit-learn's digits: from a network to a small file that says "I don't know".
@@ -128,7 +130,7 @@ def demo(
     from bitsback.run.demo import recipe, story
 
     with watching(as_json) as watcher:
-        made, _ = chain(folder, recipe(seed or 0), watcher, command=context.obj)
+        made, _ = chain(folder, recipe(seed or 0), watcher, command=TYPED.get(), fresh=fresh)
     told = story(made)
     if as_json:
         show(told.figures, as_json=True, text=str)
@@ -138,11 +140,11 @@ def demo(
     draw(*pictures(told))
 
 
-def _chain(context: typer.Context, folder: Path, recipe: "Recipe", as_json: bool) -> None:
+def _chain(folder: Path, recipe: "Recipe", *, fresh: bool, as_json: bool) -> None:
     from bitsback.run.chain import chain
 
     with watching(as_json) as watcher:
-        made, packed = chain(folder, recipe, watcher, command=context.obj)
+        made, packed = chain(folder, recipe, watcher, command=TYPED.get(), fresh=fresh)
     if as_json:
         show(_packed(made, packed) | {"measurements": plain(made.rows())}, as_json=True, text=str)
         return

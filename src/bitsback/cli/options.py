@@ -29,6 +29,9 @@ DataFolder = Annotated[
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the recipe, such as fit.batch=50.")
 ]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Start over: remove what an earlier run left in the folder, and nothing else.")
+]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.")]
 
 

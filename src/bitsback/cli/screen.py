@@ -103,6 +103,11 @@ def show(result: object, *, as_json: bool, text: Callable[[], str]) -> None:
     print(json.dumps(result, ensure_ascii=False, allow_nan=False) if as_json else text())
 
 
+def warn(words: str) -> None:
+    """Prints a warning on stderr."""
+    print(f"warning: {words}", file=sys.stderr)
+
+
 def draw(*renderables: Any) -> None:
     """Prints what Rich can draw, as wide as the terminal; where there is none, wide enough for tables."""
     from rich.console import Console

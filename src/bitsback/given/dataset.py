@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bitsback.errors import DataError, RecipeError
+from bitsback.errors import DataError, RecipeError, reason
 from bitsback.given import embedded, folders, out_of_distribution, splits, user_function
 from bitsback.given.named import is_named
 from bitsback.given.normalization import Normalization, measure
@@ -132,7 +132,7 @@ def load(
         source, places = _read(name, data, seed)
         return _split(source, places, seed, settings)
     except OSError as error:
-        raise DataError(f"the data set '{name or DEFAULT}' cannot be read: {error}") from error
+        raise DataError(f"the data set '{name or DEFAULT}' cannot be read: {reason(error)}") from error
 
 
 def _read(name: str | None, data: Path | None, seed: int) -> tuple[Source, tuple[Path, ...]]:

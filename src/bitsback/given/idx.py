@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from bitsback.errors import DataError
+from bitsback.errors import DataError, reason
 
 FILES = (
     "train-images-idx3-ubyte.gz",
@@ -99,7 +99,7 @@ def read_file(path: Path, axes: int) -> np.ndarray:
             with gzip.GzipFile(fileobj=file) as unzipped:
                 return _parse(unzipped, path, axes)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read as an IDX file: {error}") from error
+        raise DataError(f"{path} cannot be read as an IDX file: {reason(error)}") from error
 
 
 def _parse(file: BinaryIO | gzip.GzipFile, path: Path, axes: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -38,12 +38,13 @@ def beside(name: str, folder: Path) -> str:
     return f"{(folder / module).resolve()}:{attribute}" if attribute and module.endswith(".py") else name
 
 
-def locate(name: str, error: type[BitsbackError]) -> object:
+def locate(name: str, error: type[BitsbackError], offers: Callable[[object], bool] = callable) -> object:
     """Import what a name stands for; modules beside the file, or in the working folder, can be imported by it.
 
     Args:
         name: `package.module:name` or `file.py:name`; `name` may have dots.
         error: What is raised when there is no such thing.
+        offers: Tells what the caller could use, so that a wrong name is answered with the right ones.
 
     Returns:
         The object, whatever it is.
@@ -54,20 +55,32 @@ def locate(name: str, error: type[BitsbackError]) -> object:
     if not is_named(name):
         raise error(f"'{name}' is not of the form package.module:name or file.py:name")
     module, _, attribute = name.rpartition(":")
+    if module.endswith(".py") and not Path(module).is_file():
+        raise error(f"there is no file {module!r} to take {attribute!r} from")
     try:
         found: object = _import_file(Path(module)) if module.endswith(".py") else _import_module(module)
     except Exception as failure:  # the user's module may raise anything
         raise error(f"'{module}' cannot be imported: {type(failure).__name__}: {_one_line(failure)}") from failure
+    source = found
     for step in attribute.split("."):
         if not hasattr(found, step):
-            raise error(f"'{module}' has no '{attribute}'")
+            there = ", ".join(_defined(source, offers)) or "nothing that could be meant"
+            raise error(f"'{module}' has no '{attribute}'; it defines {there}")
         found = getattr(found, step)
     return found
 
 
+def _defined(module: object, offers: Callable[[object], bool]) -> list[str]:
+    """The names that a module defines itself, and that the caller could use."""
+    here = getattr(module, "__name__", None)
+    return [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and offers(value) and getattr(value, "__module__", here) == here
+    ]
+
+
 def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise FileNotFoundError("there is no such file")
     path = path.resolve()
     spec = importlib.util.spec_from_file_location(f"given_{path.stem}_{abs(hash(path)):x}", path)
     if spec is None or spec.loader is None:

@@ -44,7 +44,7 @@ def resolve(
     if name in REFERENCE:
         network = _made(name, lambda: REFERENCE[name](input_shape, outputs, **given))
     elif is_named(name):
-        network = _own(name, locate(name, NetworkError), (input_shape, outputs), given)
+        network = _own(name, locate(name, NetworkError, _is_network), (input_shape, outputs), given)
     else:
         raise NetworkError(
             f"there is no network {name!r}; there are {', '.join(REFERENCE)}, and your own as package.module:name or "
@@ -55,6 +55,10 @@ def resolve(
         check_weights(network, tensors)
         network.load_state_dict(tensors, strict=False)  # strictness is `check_weights`'s, which allows old checkpoints
     return network
+
+
+def _is_network(found: object) -> bool:
+    return isinstance(found, nn.Module) or (isinstance(found, type) and issubclass(found, nn.Module))
 
 
 def _own(name: str, found: Any, sizes: tuple[tuple[int, ...], int], options: dict[str, Any]) -> nn.Module:

@@ -89,14 +89,25 @@ class Journal:
         Raises:
             RunError: a line before the last is not a row, or the file cannot be read.
         """
-        try:
-            data = self.path.read_bytes() if self.path.exists() else b""
-        except OSError as error:
-            raise RunError(f"the journal {self.path} cannot be read: {error.strerror}") from error
-        *lines, tail = data.split(b"\n")
+        *lines, tail = self._content().split(b"\n")
         if _is_json(tail):
             lines.append(tail)
         return [_row(line, f"line {number} of {self.path}") for number, line in enumerate(lines, 1) if line.strip()]
+
+    def cut_line(self) -> int | None:
+        """The number of the last line if it is cut off, which `read` passes over; None where every line is whole.
+
+        Raises:
+            RunError: the file cannot be read.
+        """
+        *lines, tail = self._content().split(b"\n")
+        return None if not tail.strip() or _is_json(tail) else len(lines) + 1
+
+    def _content(self) -> bytes:
+        try:
+            return self.path.read_bytes() if self.path.exists() else b""
+        except OSError as error:
+            raise RunError(f"the journal {self.path} cannot be read: {error.strerror}") from error
 
 
 def stamp(rows: Iterable[Measurement], origin: Provenance) -> list[Measurement]:

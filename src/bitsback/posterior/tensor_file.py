@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from bitsback.durable import replace_file
-from bitsback.errors import RunError
+from bitsback.errors import RunError, reason
 from bitsback.given.params import Params
 
 
@@ -27,7 +27,7 @@ def write(path: Path, groups: Mapping[str, Params], words: Mapping[str, str]) ->
     try:
         replace_file(path, [safetensors.torch.save(tensors, dict(words))])
     except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise RunError(f"{path} cannot be written: {reason(error)}") from error
 
 
 class TensorFile:
@@ -46,7 +46,7 @@ class TensorFile:
                 self.words: dict[str, str] = file.metadata() or {}
                 self._tensors: Params = {name: file.get_tensor(name) for name in list(file.keys())}
         except (SafetensorError, OSError, ValueError) as error:
-            raise RunError(f"{path} cannot be read: {error}") from error
+            raise RunError(f"{path} cannot be read: {reason(error)}") from error
         if self.words.get("format") != format_name:
             raise RunError(f"{path} is of the format {self.words.get('format')!r}; this version reads {format_name!r}")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from bitsback import toml
-from bitsback.errors import PolicyError, RecipeError
+from bitsback.errors import PolicyError, RecipeError, reason
 from bitsback.given import named
 from bitsback.policy.choice import Policy, from_toml
 from bitsback.recipe.sections import Recipe
@@ -31,7 +31,7 @@ def read(path: Path) -> Recipe:
     except FileNotFoundError as error:
         raise RecipeError(f"there is no recipe {path}") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RecipeError(f"the recipe {path} cannot be read as TOML: {error}") from error
+        raise RecipeError(f"the recipe {path} cannot be read as TOML: {reason(error)}") from error
     return parse(content, path.parent)
 
 
@@ -81,7 +81,7 @@ def _policy(found: object, beside: Path) -> Policy:
             raise RecipeError(f"compress.policy is {found!r}; it must be a table, or the name of a file")
         return from_toml(toml.dumps(found))
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"compress.policy names {found!r}, which cannot be read: {error}") from error
+        raise RecipeError(f"compress.policy names {found!r}, which cannot be read: {reason(error)}") from error
     except (PolicyError, TypeError) as error:
         raise RecipeError(f"compress.policy is wrong: {error}") from error
 

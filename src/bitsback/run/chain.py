@@ -14,7 +14,9 @@ from bitsback.run.page import write_report
 from bitsback.run.watcher import Watcher
 
 
-def chain(path: Path, recipe: Recipe, watcher: Watcher, *, command: str) -> tuple[RunFolder, Packed]:
+def chain(
+    path: Path, recipe: Recipe, watcher: Watcher, *, command: str, fresh: bool = False
+) -> tuple[RunFolder, Packed]:
     """Fit, compress, evaluate, pack, measure and report; what is there already from a killed run is not done again.
 
     Args:
@@ -22,6 +24,7 @@ def chain(path: Path, recipe: Recipe, watcher: Watcher, *, command: str) -> tupl
         recipe: The run.
         watcher: Is told how it goes.
         command: What the journal names as the origin of its rows.
+        fresh: Whether to start over: what an earlier run left in the folder is removed.
 
     Returns:
         The folder, and what was packed.
@@ -29,7 +32,7 @@ def chain(path: Path, recipe: Recipe, watcher: Watcher, *, command: str) -> tupl
     Raises:
         BitsbackError: A stage cannot be done.
     """
-    run, _ = fit(path, recipe, watcher, command=command)
+    run, _ = fit(path, recipe, watcher, command=command, fresh=fresh)
     materials = gather(recipe)
     watcher.tell("compressing")
     compress(run, materials, watch=watcher.watch)

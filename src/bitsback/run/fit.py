@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bitsback.errors import RunError
+from bitsback.errors import RunError, reason
 from bitsback.measure.journal import Measurement
 from bitsback.posterior import fit as training
 from bitsback.posterior import store
@@ -23,10 +23,13 @@ from bitsback.run.rehearsal import rehearse
 from bitsback.run.watcher import Watcher
 
 _SHAPING = ("seed", "temperature", "data", "network", "inference", "fit")
+_HOW_TO_GO_ON = "give another folder for this one, or start over in this one with --fresh"
 _OF = {"stage": "dense", "form": "point"}
 
 
-def fit(path: Path, recipe: Recipe, watcher: Watcher, *, command: str) -> tuple[RunFolder, FittedNetwork]:
+def fit(
+    path: Path, recipe: Recipe, watcher: Watcher, *, command: str, fresh: bool = False
+) -> tuple[RunFolder, FittedNetwork]:
     """Fit the posterior that a recipe asks for, or go on with it, or find it there.
 
     Args:
@@ -34,6 +37,7 @@ def fit(path: Path, recipe: Recipe, watcher: Watcher, *, command: str) -> tuple[
         recipe: The whole run.
         watcher: Is told when training begins, and how it goes.
         command: What the journal names as the origin of the rows.
+        fresh: Whether to start over: once all is known to fit, what an earlier run left in the folder is removed.
 
     Returns:
         The folder and what was fitted.
@@ -44,13 +48,18 @@ def fit(path: Path, recipe: Recipe, watcher: Watcher, *, command: str) -> tuple[
         BitsbackError: Something that the recipe names is not there or does not fit.
     """
     folder.check_free(path)
-    check_same(path, recipe)
+    there = RunFolder(path)
+    if not fresh:
+        check_same(path, recipe, _HOW_TO_GO_ON)
     materials, settings, method = gather(recipe), fit_settings(recipe), inference(recipe)
-    data, there = materials.data, RunFolder(path)
-    check_data(there, data)
-    if not there.has("posterior") and not there.has("checkpoint"):
+    data = materials.data
+    if not fresh:
+        check_data(there, data)
+    if fresh or not (there.has("posterior") or there.has("checkpoint")):
         rehearse(materials)
     run = folder.make(path, command)
+    if fresh:
+        folder.clear(run)
     run.write("recipe", to_toml(recipe))
     remember_data(run, data)
     if not run.has("posterior"):
@@ -82,7 +91,7 @@ def recipe_of(run: RunFolder) -> Recipe:
     try:
         return parse(tomllib.loads(path.read_text("utf-8")))
     except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
+        raise RunError(f"{path} cannot be read: {reason(error)}") from error
 
 
 def dense(run: RunFolder, materials: Materials) -> FittedNetwork:
@@ -105,8 +114,13 @@ def from_stored(materials: Materials, stored: Stored) -> FittedNetwork:
     )
 
 
-def check_same(path: Path, recipe: Recipe) -> None:
+def check_same(path: Path, recipe: Recipe, advice: str = "a run with others needs a folder of its own") -> None:
     """Refuse to mix two runs in one folder: what shaped its posterior must be the same (the data may have moved).
+
+    Args:
+        path: The folder; it need not be there.
+        recipe: What is to be done in it.
+        advice: How to go on where it is refused.
 
     Raises:
         RunError: The folder holds a run with another seed, temperature, data, network, inference or fit.
@@ -122,7 +136,7 @@ def check_same(path: Path, recipe: Recipe) -> None:
     for name in _SHAPING:
         was, now = getattr(before, name), getattr(recipe, name)
         if was != now:
-            raise RunError(f"{path} holds a run with {_difference(name, was, now)}; give another folder for this one")
+            raise RunError(f"{path} holds a run with {_difference(name, was, now)}; {advice}")
 
 
 def _difference(name: str, was: Any, now: Any) -> str:

@@ -17,12 +17,13 @@ No torch is needed to open one.
 import hashlib
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bitsback import __version__
 from bitsback.durable import replace_file
-from bitsback.errors import RunError
+from bitsback.errors import RunError, reason
 from bitsback.measure.journal import Journal, Measurement, stamp
 from bitsback.measure.provenance import provenance
 
@@ -41,6 +42,7 @@ _NAMES = {
     "dense": "dense.bitsback",
     "report": "report.html",
 }
+_WITHIN = {".bitsback", ".safetensors", ".checkpoint"}  # what is in those of them that are folders
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class RunFolder:
         try:
             replace_file(self.file(name), [text.encode()])
         except OSError as error:
-            raise RunError(f"{self.file(name)} cannot be written: {error.strerror or error}") from error
+            raise RunError(f"{self.file(name)} cannot be written: {reason(error)}") from error
 
     def digest(self, stage: str, form: str, members: int, seed: int) -> str:
         """Names the program that a stage's posterior gives in a form; whatever changes the program changes it.
@@ -113,6 +115,10 @@ class RunFolder:
         """The journal, oldest first."""
         return Journal(self.file("journal")).read()
 
+    def cut_line(self) -> int | None:
+        """The number of the journal's last line if it is cut off; its row is not among `rows`."""
+        return Journal(self.file("journal")).cut_line()
+
 
 def _content(path: Path) -> bytes:
     """A safetensors file's bytes without what differs between equal runs: the order of its header, and its history.
@@ -127,7 +133,7 @@ def _content(path: Path) -> bytes:
         header["__metadata__"].pop("history", None)
         return json.dumps(header, sort_keys=True).encode() + data[start:]
     except (OSError, ValueError, TypeError, LookupError) as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
+        raise RunError(f"{path} cannot be read: {reason(error)}") from error
 
 
 def make(path: Path, command: str) -> RunFolder:
@@ -144,8 +150,29 @@ def make(path: Path, command: str) -> RunFolder:
         said = json.dumps({"format": FORMAT, "version": VERSION, "bitsback": __version__})
         replace_file(path / "run.json", [f"{said}\n".encode()])
     except OSError as error:
-        raise RunError(f"the run folder {path} cannot be made: {error.strerror or error}") from error
+        raise RunError(f"the run folder {path} cannot be made: {reason(error)}") from error
     return RunFolder(path, command)
+
+
+def clear(run: RunFolder) -> None:
+    """Remove what bitsback wrote into a run folder, and nothing else: the folder stays, with whatever else lies in it.
+
+    Raises:
+        RunError: Something cannot be removed.
+    """
+    try:
+        for name in reversed(_NAMES):  # what says which run it is goes last
+            path = run.file(name)
+            if path.is_dir() and not path.is_symlink():
+                for each in path.iterdir():
+                    if each.suffix in _WITHIN:
+                        each.unlink()
+                with suppress(OSError):  # it stays where something else lies in it
+                    path.rmdir()
+            else:
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(f"{run.path} cannot be cleared: {reason(error)}") from error
 
 
 def check_free(path: Path) -> None:
@@ -170,10 +197,13 @@ def open_run(path: Path, command: str = "bitsback, from Python") -> RunFolder:
     """
     try:
         said = json.loads((path / "run.json").read_text("utf-8"))
+    except NotADirectoryError as error:
+        held = f", such as {path.parent}, which holds it" if (path.parent / "run.json").exists() else ""
+        raise RunError(f"{path} is a file, and a run folder is needed{held}") from error
     except FileNotFoundError as error:
         raise RunError(f"there is no run in {path}; `bitsback fit {path}` makes one") from error
     except (OSError, ValueError) as error:
-        raise RunError(f"{path / 'run.json'} cannot be read: {error}") from error
+        raise RunError(f"{path / 'run.json'} cannot be read: {reason(error)}") from error
     if not isinstance(said, dict) or said.get("format") != FORMAT:
         raise RunError(f"{path} is no run folder of bitsback")
     if said.get("version") != VERSION:

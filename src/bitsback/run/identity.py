@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 
-from bitsback.errors import RunError
+from bitsback.errors import RunError, reason
 from bitsback.given.dataset import Dataset, Split
 from bitsback.run.folder import RunFolder
 
@@ -42,7 +42,7 @@ def check_data(run: RunFolder, data: Dataset) -> None:
         before = json.loads(run.file("data").read_text("utf-8"))
         different = [key for key, value in identity(data).items() if before[key] != value]
     except (OSError, ValueError, TypeError, LookupError) as error:
-        raise RunError(f"{run.file('data')} cannot be read: {error}") from error
+        raise RunError(f"{run.file('data')} cannot be read: {reason(error)}") from error
     if different:
         raise RunError(
             f"{run.path} was fitted to other data ('{before['name']}') than these ('{data.name}'): the {different[0]} "

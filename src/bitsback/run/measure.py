@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bitsback.artifact.container import Artifact, read
-from bitsback.errors import RunError
+from bitsback.errors import RecipeError, RunError, reason
 from bitsback.lower.run.onnx import open_program
 from bitsback.measure.device import Cpu
 from bitsback.measure.journal import Measurement, Scalar
@@ -37,7 +37,7 @@ def timing(run: RunFolder) -> Measure:
         said: dict[str, Any] = tomllib.loads(run.need("recipe", "fit").read_text("utf-8")).get("measure", {})
         return replace(Measure(), **{key: tuple(value) if key == "batches" else value for key, value in said.items()})
     except (OSError, ValueError, TypeError) as error:
-        raise RunError(f"{run.file('recipe')} cannot be read: {error}") from error
+        raise RunError(f"{run.file('recipe')} cannot be read: {reason(error)}") from error
 
 
 def files(run: RunFolder) -> list[Timed]:

@@ -153,7 +153,7 @@ def _check_image(image: Any, size: tuple[int, int], resize: bool) -> None:
     if image.size != size and not resize:
         raise DataError(
             f"it is {image.size[0]} x {image.size[1]} pixels, and the network takes {size[0]} x {size[1]}; "
-            "resize it, or ask for it to be resized"
+            "resize it first, or let it be resized (--resize of `bitsback predict`)"
         )
     if image.size[0] * image.size[1] > MOST_PIXELS:
         raise DataError(f"it is {image.size[0]} x {image.size[1]} pixels, more than the {MOST_PIXELS} allowed")
