@@ -22,14 +22,11 @@ def test_every_command_explains_itself_with_an_example_and_speaks_json(call, nam
     assert "--json" in result.out
 
 
-@pytest.mark.parametrize("name", ["run", "fit", "compress", "evaluate", "pack"])
-def test_what_reads_data_is_told_where_it_lies(call, name):
-    assert "--data" in call(name, "--help").out
-
-
-@pytest.mark.parametrize("name", ["demo", "run", "fit", "compress", "evaluate", "pack"])
-def test_what_draws_takes_a_seed(call, name):
-    assert "--seed" in call(name, "--help").out
+@pytest.mark.parametrize("name", ORDER)
+def test_every_command_takes_data_and_a_seed(call, name):
+    said = call(name, "--help").out
+    assert "--data" in said
+    assert "--seed" in said
 
 
 def test_the_version_is_told(call):

@@ -1,11 +1,14 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from bitsback.artifact.container import read, write
 from bitsback.cli import _plain_prediction
+from tests.given.files import digits_like, write_idx_set
 
 WITHOUT_TORCH = """
 import sys
@@ -109,6 +112,68 @@ def test_a_report_of_a_journal_that_is_cut_off_says_so_and_shows_the_rest(call, 
     assert (result.code, result.out) == (2, "")
     assert "holds no whole row: line 1 is cut off" in result.err
     assert page.read_bytes() == before
+
+
+def test_files_that_are_not_here_are_looked_for_in_the_data_folder(call, whole_run, samples, tmp_path):
+    (tmp_path / "else").mkdir()
+    samples.rename(tmp_path / "else" / "samples.npy")
+    model = whole_run.file("model")
+    assert "there is no file samples.npy" in call("predict", model, "samples.npy").err
+    said = json.loads(call("predict", model, "samples.npy", "--data", "else", "--json").out)
+    assert {answer["file"] for answer in said} == {"else/samples.npy"}
+
+
+@pytest.mark.parametrize(
+    "words", [["predict", "MODEL", "SAMPLES"], ["inspect", "MODEL"], ["inspect", "RUN"], ["report", "RUN"]]
+)
+def test_the_seed_is_checked_where_nothing_is_drawn(call, copied_run, samples, words):
+    names = {"MODEL": copied_run.file("model"), "RUN": copied_run.path, "SAMPLES": samples}
+    given = [names.get(word, word) for word in words]
+    assert call(*given, "--seed", "0").code == 0
+    result = call(*given, "--seed", "3")
+    assert (result.code, result.out) == (2, "")
+    assert "was made with seed = 0 and not 3" in result.err
+
+
+def test_data_are_checked_against_what_was_made_of_them(call, copied_run, tmp_path):
+    write_idx_set(tmp_path / "others", train=digits_like(60))
+    for path in (copied_run.path, copied_run.file("model")):
+        assert json.loads(call("inspect", path, "--data", "digits", "--json").out)["fits"] == "digits"
+    assert call("report", copied_run.path, "--data", "digits").code == 0
+    assert "lie in no folder" in call("report", copied_run.path, "--data", ".").err
+    assert (
+        "fitted to other data ('digits') than these ('others')"
+        in call("report", copied_run.path, "--data", "others").err
+    )
+    assert "does not fit the data 'others'" in call("inspect", copied_run.file("model"), "--data", "others").err
+    assert "nowhere" in call("inspect", copied_run.path, "--data", "nowhere").err
+
+
+def test_a_strangers_file_calls_no_function_for_its_data(call, copied_run, tmp_path):
+    (tmp_path / "trap.py").write_text("raise SystemExit(9)")
+    found = read(copied_run.file("model"))
+    recipe = {**found.manifest.recipe, "data": {"name": "trap.py:data"}}
+    write("strange.bitsback", replace(found, manifest=replace(found.manifest, recipe=recipe)))
+    write_idx_set(tmp_path / "others", train=digits_like(60))
+    assert "does not fit the data 'others'" in call("inspect", "strange.bitsback", "--data", "others").err
+
+
+def test_what_it_is_timed_with_can_be_chosen(call, copied_run):
+    words = ["measure", copied_run.path, "--repeats", "2", "--json"]
+    for more in (["--seed", "5"], ["--data", "digits", "--seed", "5"], ["--data", "digits", "--batch", "5000"]):
+        assert json.loads(call(*words, *more).out)["measurements"]
+    assert {row.seed for row in copied_run.rows() if row.what == "latency"} == {0, 5}
+
+
+def test_values_on_another_scale_are_told_once(call, whole_run, samples):
+    model = whole_run.file("model")
+    np.save("scaled.npy", np.load(samples) / 16)
+    result = call("predict", model, "scaled.npy", "scaled.npy", samples, "--json")
+    assert result.err.count("warning: in scaled.npy") == 1
+    assert len(result.err.splitlines()) == 1
+    said = "no value is larger than 1, and the network was trained on values up to 16: give raw values"
+    expected = {"scaled.npy": [said], str(samples): []}
+    assert all(answer["warnings"] == expected[answer["file"]] for answer in json.loads(result.out))
 
 
 def test_files_are_timed_without_a_run(call, whole_run):

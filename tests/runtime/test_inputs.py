@@ -9,7 +9,7 @@ from PIL import Image
 
 from bitsback.artifact.manifest import Input
 from bitsback.errors import DataError
-from bitsback.runtime.inputs import read_inputs
+from bitsback.runtime.inputs import doubt, read_inputs
 
 GREY, COLOUR, VECTOR = Input((1, 4, 6)), Input((3, 4, 6)), Input((3,))
 PIXELS = np.random.default_rng(0).integers(0, 256, size=(4, 6), dtype=np.uint8)
@@ -30,6 +30,41 @@ def test_npy_may_hold_one_sample_or_flat_ones(tmp_path: Path) -> None:
     for given in (array, array[None], array.reshape(1, 24)):
         np.save(tmp_path / "x.npy", given)
         np.testing.assert_array_equal(read_inputs(tmp_path / "x.npy", GREY), array[None])
+
+
+@pytest.mark.parametrize("given", [(2, 4, 6), (1, 4, 6), (4, 6), (2, 24), (24,)])
+@pytest.mark.parametrize("signature", [GREY, COLOUR, Input((4, 6)), Input((1, 1, 7))], ids=str)
+def test_images_of_one_channel_may_lack_its_axis_and_nothing_else_may(given, signature, tmp_path: Path) -> None:
+    array = np.arange(np.prod(given), dtype=np.float32).reshape(given)
+    np.save(tmp_path / "x.npy", array)
+    fits = {GREY: {(2, 4, 6), (1, 4, 6), (4, 6), (2, 24)}, Input((4, 6)): {(2, 4, 6), (1, 4, 6), (4, 6), (2, 24)}}
+    if given in fits.get(signature, set()):
+        found = read_inputs(tmp_path / "x.npy", signature)
+        assert found.shape[1:] == signature.shape
+        np.testing.assert_array_equal(found.ravel(), array.ravel())
+    else:
+        with pytest.raises(DataError, match="the inputs have shape"):
+            read_inputs(tmp_path / "x.npy", signature)
+
+
+@pytest.mark.parametrize(
+    ("largest", "signature", "suspect"),
+    [
+        *((1.0, GREY, True), (5.1, GREY, True), (5.2, GREY, False), (255.0, GREY, False), (0.0, GREY, False)),
+        *((1.0, Input((1, 4, 6), white=16.0), True), (1.1, Input((1, 4, 6), white=16.0), False)),
+        *(
+            (1.0, Input((1, 4, 6), white=1.0), False),
+            (1.0, Input((3,), white=16.0), False),
+            (0.3, Input((3,), white=16.0), True),
+        ),
+    ],
+)
+def test_values_that_are_small_beside_white_are_suspect(largest: float, signature: Input, suspect: bool) -> None:
+    samples = np.zeros((5, *signature.shape), np.float32)
+    samples[3].flat[1] = -largest
+    said = doubt(samples, signature)
+    assert (said is not None) == suspect
+    assert said is None or f"up to {signature.white:g}" in said
 
 
 def lying_npy(shape: str) -> bytes:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from bitsback.cli.screen import show, table
+from bitsback.cli.screen import show, table, warn
 from bitsback.runtime.predictor import Answer, Predictor, load
 
 DECLINED = "I don't know"
@@ -25,15 +25,25 @@ def answer(
         ArtifactError: The packed file is missing, damaged, or of another version.
         DataError: A file of samples is missing, malformed, or does not fit; nothing was printed.
     """
-    from bitsback.runtime.inputs import read_inputs
+    from bitsback.runtime.inputs import IMAGE_SUFFIXES, doubt, read_inputs
 
     predictor = load(model, threads)
     found: list[tuple[str, int, Answer]] = []
+    doubts: dict[str, str] = {}
     for path in inputs:
         samples = read_inputs(path, predictor.manifest.input, resize=resize)
+        words = None if Path(path).suffix.lower() in IMAGE_SUFFIXES else doubt(samples, predictor.manifest.input)
+        if words is not None:
+            doubts[str(path)] = words
         found += [(str(path), index, each) for index, each in enumerate(predictor.predict(samples).answers())]
+    if doubts:
+        first, others = next(iter(doubts)), len(doubts) - 1
+        warn(f"in {first}{f' and {others} more' if others else ''}, {doubts[first]}")
     show(
-        [{"file": path, "index": index, **each._asdict()} for path, index, each in found],
+        [
+            {"file": path, "index": index, **each._asdict(), "warnings": [doubts[path]] if path in doubts else []}
+            for path, index, each in found
+        ],
         as_json=as_json,
         text=lambda: _table(predictor, found),
     )

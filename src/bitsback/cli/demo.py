@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bitsback.cli.answers import DECLINED
-from bitsback.report.quantity import ratio, shown, times
+from bitsback.report.promise import promise
+from bitsback.report.quantity import Kind, ratio, shown, times
 from bitsback.report.tables import summary
 
 if TYPE_CHECKING:
@@ -14,17 +15,23 @@ if TYPE_CHECKING:
 
 _FINE, _COARSE = " ░▒▓█", " .:*#"
 _GAP = "   "
+_WIDEST = 10
+_COMPARED: dict[str, tuple[str, Kind, tuple[str, str] | None]] = {
+    "file_bytes": ("file", "bytes", ("smaller", "larger")),
+    "latency": ("one call", "seconds", ("faster", "slower")),
+    "accuracy": ("accuracy", "share", None),
+}
 
 
 def pictures(story: "Story") -> list[Any]:
-    """What to draw: tables, digits with answers, and four lines to remember."""
+    """What to draw: tables, inputs with answers, and some lines to remember."""
     from rich.text import Text
 
     shades = _FINE if "utf" in locale.getpreferredencoding().lower() else _COARSE
     drawn: list[Any] = [summary(story.rows)]
     for title, met in (
-        ("Digits like those it was trained on", story.known),
-        ("Digits it has never met", story.strange),
+        ("Some like those it was trained on", story.known),
+        ("Some of a kind it has never met", story.strange),
     ):
         drawn.append(Text(f"\n{title}", style="bold"))
         drawn += [Text(line) for line in _row(met, shades)]
@@ -38,8 +45,16 @@ def _row(met: tuple["Met", ...], shades: str) -> list[str]:
 
 
 def _digit(image: np.ndarray, shades: str) -> list[str]:
+    image = _smaller(image)
     levels = np.clip(np.rint(image * (len(shades) - 1)), 0, len(shades) - 1).astype(int)
     return ["".join(shades[level] * 2 for level in row) for row in levels]
+
+
+def _smaller(image: np.ndarray) -> np.ndarray:
+    """Averages squares of pixels, so that four images fit side by side."""
+    side = -(-image.shape[1] // _WIDEST)
+    height, width = (length // side for length in image.shape)
+    return image[: height * side, : width * side].reshape(height, side, width, side).mean(axis=(1, 3))
 
 
 def _words(met: "Met") -> list[str]:
@@ -49,23 +64,27 @@ def _words(met: "Met") -> list[str]:
 
 
 def _ending(story: "Story") -> list[str]:
-    sizes = story.value("file_bytes"), story.value("file_bytes", shipped=False)
-    seconds = story.value("latency"), story.value("latency", shipped=False)
     known, strange = story.declined
+    kept = promise(story.rows)
     return [
-        f"file       {_beside(sizes, 'bytes', ('smaller', 'larger'))}",
-        f"latency    {_beside(seconds, 'seconds', ('faster', 'slower'))}",
-        f"accuracy   {shown(story.value('accuracy'), 'share')}; the dense network "
-        f"{shown(story.value('accuracy', shipped=False), 'share')}",
-        f"strangers  OOD AUROC {shown(story.value('ood_auroc_total'), 'score')} by total, "
-        f"{shown(story.value('ood_auroc_knowledge'), 'score')} by knowledge",
-        f'"{DECLINED}" to {strange:.1%} of the digits it has never met, and to {known:.1%} of those it was trained on',
+        *_beside_dense(story, "point"),
+        *_beside_dense(story, "ensemble"),
+        f"strangers  OOD AUROC {shown(story.value('ood_auroc_total', 'compressed', 'ensemble'), 'score')} by total, "
+        f"{shown(story.value('ood_auroc_knowledge', 'compressed', 'ensemble'), 'score')} by knowledge",
+        *([] if kept is None else [f"promise    {kept.sentence}"]),
+        f'"{DECLINED}" to {strange:.1%} of what it has never met, and to {known:.1%} of what is like its training data',
         f"look at    {story.run.file('report')}",
     ]
 
 
-def _beside(pair: tuple[float | None, float | None], kind: Any, words: tuple[str, str]) -> str:
-    now, before = pair
-    factor = ratio(now, before)
-    compared = f", {times(factor, *words)} than the dense network's {shown(before, kind)}" if factor else ""
-    return f"{shown(now, kind)}{compared}"
+def _beside_dense(story: "Story", form: str) -> list[str]:
+    """Like with like: a form of the compressed network beside the same form of the dense one."""
+    pairs = {what: tuple(story.value(what, stage, form) for stage in ("compressed", "dense")) for what in _COMPARED}
+    lines = []
+    for what, (now, before) in pairs.items():
+        name, kind, words = _COMPARED[what]
+        factor = ratio(now, before) if words else None
+        compared = f", {times(factor, *words)} than" if factor and words else ","
+        lines.append(f"{name} {shown(now, kind)}{compared} the dense {form}'s {shown(before, kind)}")
+    head = f"{form:11}"
+    return [f"{head if index == 0 else ' ' * len(head)}{line}" for index, line in enumerate(lines)]

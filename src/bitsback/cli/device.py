@@ -2,19 +2,29 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bitsback.cli.options import TYPED, Json, Run
 from bitsback.cli.screen import draw, plain, show, table, warn
 
+if TYPE_CHECKING:
+    from bitsback.given.dataset import Dataset
+
+FileSeed = Annotated[int | None, typer.Option("--seed", help="Checks that it was made with this seed.", min=0)]
+
 
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="The file that `bitsback pack` wrote.")],
     inputs: Annotated[list[Path], typer.Argument(metavar="FILE...", help=".npy, .csv or images.")],
+    *,
     resize: Annotated[bool, typer.Option("--resize", help="Allow images of another size.")] = False,
     threads: Annotated[int, typer.Option(help="How many threads a call may use.", min=1)] = 1,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="A folder in which files are looked for that are not here.")
+    ] = None,
+    seed: FileSeed = None,
     as_json: Json = False,
 ) -> None:
     """Predict with a packed file: class, probability, the three uncertainties, and "I don't know".
@@ -23,11 +33,19 @@ def predict(
     """
     from bitsback.cli.answers import answer
 
-    answer(model, inputs, resize=resize, threads=threads, as_json=as_json)
+    _agreed(model, seed, None)
+    found = [path if data is None or path.exists() else data / path for path in inputs]
+    answer(model, found, resize=resize, threads=threads, as_json=as_json)
 
 
 def inspect(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A packed file, or a run folder.")], as_json: Json = False
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A packed file, or a run folder.")],
+    *,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Checks that these data fit: their folder, or digits.")
+    ] = None,
+    seed: FileSeed = None,
+    as_json: Json = False,
 ) -> None:
     """Show what a packed file or a run folder holds.
 
@@ -35,14 +53,31 @@ def inspect(
     """
     from bitsback.cli.contents import of_file, of_run
 
-    if path.is_dir():
-        contents, drawn = of_run(path)
-    else:
-        contents, drawn = of_file(path)
+    fitting = _agreed(path, seed, data)
+    contents, drawn = of_run(path) if path.is_dir() else of_file(path)
+    if fitting is not None:
+        contents, drawn = {**contents, "fits": fitting.name}, [*drawn, f"  fits       {fitting.name}"]
     if as_json:
         show(contents, as_json=True, text=str)
     else:
         draw(*drawn)
+
+
+def _agreed(path: Path, seed: int | None, data: Path | None) -> "Dataset | None":
+    """See that a packed file or a run is of this seed and these data, where they are named; gives the data."""
+    if seed is None and data is None:
+        return None
+    from bitsback.artifact.container import read
+    from bitsback.run.agreement import check_seed, data_of_file, data_of_run, recipe_of_run
+    from bitsback.run.folder import open_run
+
+    if path.is_dir():
+        run = open_run(path)
+        check_seed(path, recipe_of_run(run), seed)
+        return None if data is None else data_of_run(run, data)
+    manifest = read(path).manifest
+    check_seed(path, manifest.recipe, seed)
+    return None if data is None else data_of_file(path, manifest, data)
 
 
 def measure(
@@ -56,6 +91,13 @@ def measure(
         list[int] | None, typer.Option(help="Samples in a call; may be given several times.", min=1)
     ] = None,
     threads: Annotated[int | None, typer.Option(help="How many threads a call may use.", min=1)] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", help="Data whose test samples are the inputs, in place of noise: their folder, or digits."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides which inputs it is timed with.", min=0)] = 0,
     as_json: Json = False,
 ) -> None:
     """Time one call, beside the dense network in the same rounds.
@@ -65,23 +107,35 @@ def measure(
     from dataclasses import replace
 
     from bitsback.recipe.sections import Measure
+    from bitsback.run.agreement import test_inputs
     from bitsback.run.folder import open_run
-    from bitsback.run.measure import Timed, files, timing
+    from bitsback.run.measure import Timed, drawn_from, files, random_inputs, timing
     from bitsback.run.measure import measure as measure_stage
 
     asked: dict[str, Any] = {"repeats": repeats, "threads": threads, "batches": tuple(batch) if batch else None}
     changes = {key: value for key, value in asked.items() if value is not None}
+    given = _agreed(path, None, data)
+    draw_inputs = random_inputs(seed) if given is None else drawn_from(test_inputs(given), seed)
     if path.is_dir():
         run = open_run(path, TYPED.get())
-        rows = measure_stage(files(run), replace(timing(run), **changes))
-        rows = run.record(rows, None)
+        rows = measure_stage(files(run), replace(timing(run), **changes), draw=draw_inputs)
+        rows = run.record(rows, seed)
     else:
         timed = [Timed(each, {"file": str(each)}) for each in (reference, path) if each is not None]
-        rows = measure_stage(timed, replace(Measure(), **changes))
+        rows = measure_stage(timed, replace(Measure(), **changes), draw=draw_inputs)
     show({"measurements": plain(rows)}, as_json=as_json, text=lambda: _latencies(rows))
 
 
-def report(folder: Run, as_json: Json = False) -> None:
+def report(
+    folder: Run,
+    *,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Checks that the run was fitted to these data: their folder, or digits."),
+    ] = None,
+    seed: FileSeed = None,
+    as_json: Json = False,
+) -> None:
     """Write the run's figures as one self-contained HTML page.
 
     Example: bitsback report runs/mnist
@@ -90,6 +144,7 @@ def report(folder: Run, as_json: Json = False) -> None:
     from bitsback.run.page import warnings, write_report
 
     run = open_run(folder)
+    _agreed(folder, seed, data)
     path, doubts = write_report(run), warnings(run)
     for words in doubts:
         warn(words)

@@ -69,12 +69,15 @@ def evaluate(
     """
     need_torch()
     made, materials = opened(folder, {"data.folder": absolute(data), "seed": seed}, settings)
+    from bitsback.report.caution import cautions
+    from bitsback.report.evidence import newest
     from bitsback.run.evaluate import evaluate as evaluate_stage
 
     with watching(as_json) as watcher:
         rows = evaluate_stage(made, materials, watcher)
     if as_json:
-        show({"run": str(folder), "measurements": plain(rows)}, as_json=True, text=str)
+        said = {"run": str(folder), "measurements": plain(rows), "warnings": cautions(newest(made.rows()))}
+        show(said, as_json=True, text=str)
         return
     from bitsback.report.tables import summary
 
@@ -117,6 +120,10 @@ def pack(
 
 def demo(
     folder: Annotated[Path, typer.Option("--run", "-o", metavar="RUN", help="The run folder.")] = Path("runs/demo"),
+    *,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="A folder that is one data set of images, in place of the digits.")
+    ] = None,
     seed: Seed = 0,
     fresh: Fresh = False,
     as_json: Json = False,
@@ -130,7 +137,7 @@ def demo(
     from bitsback.run.demo import recipe, story
 
     with watching(as_json) as watcher:
-        made, _ = chain(folder, recipe(seed or 0), watcher, command=TYPED.get(), fresh=fresh)
+        made, _ = chain(folder, recipe(seed or 0, data), watcher, command=TYPED.get(), fresh=fresh)
     told = story(made)
     if as_json:
         show(told.figures, as_json=True, text=str)

@@ -60,6 +60,7 @@ class Document:
         provenance: Where its figures come from.
         tiles: Headline numbers above the sections.
         promise: What the packed network promises, a sentence without its full stop; empty where nothing.
+        cautions: What a reader is to be warned of, in sentences.
     """
 
     title: str
@@ -68,6 +69,7 @@ class Document:
     provenance: Provenance
     tiles: tuple[Tile, ...] = ()
     promise: str = ""
+    cautions: tuple[str, ...] = ()
 
 
 def write(document: Document, path: Path) -> None:

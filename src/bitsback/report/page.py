@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from bitsback.measure.journal import Measurement
 from bitsback.report import document, examples, headline, listings, tables
+from bitsback.report.caution import cautions
 from bitsback.report.document import Document, Section
 from bitsback.report.evidence import Rows, newest
 from bitsback.report.figures import layers, robustness, sparsity, training, trust, weights
@@ -51,6 +52,7 @@ def _document(journal_rows: Iterable[Measurement], title: str) -> Document:
         provenance=provenance(rows),
         tiles=tuple(headline.tiles(rows)),
         promise="" if kept is None else kept.sentence,
+        cautions=tuple(cautions(rows)),
     )
 
 

@@ -8,6 +8,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from bitsback.measure.journal import Measurement
+from bitsback.report.caution import cautions
 from bitsback.report.evidence import (
     REFERENCE,
     Rows,
@@ -111,7 +112,7 @@ def batches(rows: Rows) -> list[float | None]:
 
 
 def summary(rows: Iterable[Measurement]) -> Group:
-    """Gives what the terminal shows of a journal: two tables and the promise, or a line that says what is missing.
+    """Gives what the terminal shows of a journal: two tables, the promise and cautions, or a line that says what is missing.
 
     Args:
         rows: The journal, oldest first.
@@ -122,7 +123,8 @@ def summary(rows: Iterable[Measurement]) -> Group:
         return Group(Text("Nothing is measured yet: `bitsback evaluate RUN` and `bitsback measure RUN` do it."))
     kept = promise(told)
     notes = [] if kept is None else [Text(f"The promise: {kept.sentence}.")]
-    return Group(*(on_terminal(table) for table in found), *notes)
+    doubts = [Text(words, style="bold") for words in cautions(told)]
+    return Group(*(on_terminal(table) for table in found), *notes, *doubts)
 
 
 def on_terminal(table: Table) -> RichTable:

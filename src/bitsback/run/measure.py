@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bitsback.artifact.container import Artifact, read
-from bitsback.errors import RecipeError, RunError, reason
+from bitsback.errors import RunError, reason
 from bitsback.lower.run.onnx import open_program
 from bitsback.measure.device import Cpu
 from bitsback.measure.journal import Measurement, Scalar
@@ -24,6 +24,35 @@ class Timed:
 
     path: Path
     of: dict[str, Scalar]
+
+
+Draw = Callable[[Artifact, int], np.ndarray]
+"""Gives the inputs of a call, float32 [batch, *shape], for an artifact and a batch."""
+
+
+def random_inputs(seed: int) -> Draw:
+    """Normal inputs with the data's mean and spread; the time does not depend on the values."""
+
+    def draw(artifact: Artifact, batch: int) -> np.ndarray:
+        manifest = artifact.manifest
+        inputs = np.random.default_rng(seed).normal(size=(batch, *manifest.input.shape))
+        if manifest.normalization is not None:
+            shape = (1, -1) + (1,) * (inputs.ndim - 2)
+            inputs = inputs * np.reshape(manifest.normalization.std, shape)
+            inputs += np.reshape(manifest.normalization.mean, shape)
+        return inputs.astype(np.float32)
+
+    return draw
+
+
+def drawn_from(samples: np.ndarray, seed: int) -> Draw:
+    """Samples of a data set, raw [N, *shape], N at least 1: as many as the batch, some twice where there are fewer."""
+
+    def draw(_: Artifact, batch: int) -> np.ndarray:
+        chosen = np.random.default_rng(seed).choice(len(samples), batch, replace=batch > len(samples))
+        return samples[chosen].astype(np.float32)
+
+    return draw
 
 
 def timing(run: RunFolder) -> Measure:
@@ -55,13 +84,18 @@ def files(run: RunFolder) -> list[Timed]:
 
 
 def measure(
-    timed: Sequence[Timed], settings: Measure, *, tell: Callable[[str], None] = lambda _: None
+    timed: Sequence[Timed],
+    settings: Measure,
+    *,
+    draw: Draw | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> list[Measurement]:
     """Time files in turns.
 
     Args:
         timed: The first is the reference.
         settings: How.
+        draw: Gives the inputs; `random_inputs(0)` when None.
         tell: Is told what is being done.
 
     Returns:
@@ -75,26 +109,19 @@ def measure(
     rows: list[Measurement] = []
     for batch in settings.batches:
         tell(f"timing {len(timed)} programs, batch {batch}, on {device}")
-        candidates = [_candidate(artifact, of, batch, settings.threads) for artifact, of in artifacts]
+        inputs = [(draw or random_inputs(0))(artifact, batch) for artifact, _ in artifacts]
+        candidates = [
+            _candidate(artifact, of, each, settings.threads)
+            for (artifact, of), each in zip(artifacts, inputs, strict=True)
+        ]
         how = LatencySettings(settings.warmup, settings.repeats, settings.threads, batch, device)
         rows += latency(candidates[1:], candidates[0], how)
     return rows
 
 
-def _candidate(artifact: Artifact, of: dict[str, Scalar], batch: int, threads: int) -> Candidate:
+def _candidate(artifact: Artifact, of: dict[str, Scalar], inputs: np.ndarray, threads: int) -> Candidate:
     session = open_program(artifact.program, artifact.weights, threads)
-    inputs = _inputs(artifact, batch)
     return Candidate(lambda: session.run(inputs), of)
-
-
-def _inputs(artifact: Artifact, batch: int) -> np.ndarray:
-    """Random inputs with the data's mean and spread; the time does not depend on the values."""
-    manifest = artifact.manifest
-    inputs = np.random.default_rng(0).normal(size=(batch, *manifest.input.shape))
-    if manifest.normalization is not None:
-        shape = (1, -1) + (1,) * (inputs.ndim - 2)
-        inputs = inputs * np.reshape(manifest.normalization.std, shape) + np.reshape(manifest.normalization.mean, shape)
-    return inputs.astype(np.float32)
 
 
 def _of(stage: str, artifact: Artifact) -> dict[str, Scalar]:

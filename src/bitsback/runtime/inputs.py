@@ -1,6 +1,7 @@
 """Inputs for a prediction out of a file: .npy, .csv, or an image.
 
-- `.npy`: [N, *shape], one sample, or flat samples [N, product of shape]; any real dtype, values unchanged.
+- `.npy`: [N, *shape], one sample, or flat samples [N, product of shape]; images of one channel also without its axis,
+  [N, H, W] or [H, W]; any real dtype, values unchanged.
 - `.csv`: a sample a line, as many numbers as the shape has elements, separated by commas; the first line may be a
   heading; values unchanged.
 - an image (PNG, JPEG, BMP, GIF, PNM, TIFF, WebP; 8 bits a channel): one sample, made grey or RGB as the network takes
@@ -24,6 +25,7 @@ IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pbm", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB")
 MOST_PIXELS = 2**26
+_NARROW = 0.02
 
 
 def read_inputs(path: str | Path, signature: Input, *, resize: bool = False) -> np.ndarray:
@@ -66,10 +68,31 @@ def _read_npy(path: Path) -> np.ndarray:
 
 
 def _folded(samples: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Rows of flat samples in their shape; all else as it is."""
-    if samples.ndim == 2 and samples.shape[1:] != shape and samples.shape[1] == math.prod(shape):
-        return samples.reshape(-1, *shape)
-    return samples
+    """Rows of flat samples, and images without the axis of their one channel, in their shape; all else as it is."""
+    if samples.shape == shape or samples.shape[1:] == shape:
+        return samples
+    flat = samples.ndim == 2 and samples.shape[1] == math.prod(shape)
+    grey = len(shape) == 3 and shape[0] == 1 and (samples.shape == shape[1:] or samples.shape[1:] == shape[1:])
+    return samples.reshape(-1, *shape) if flat or grey else samples
+
+
+def doubt(samples: np.ndarray, signature: Input) -> str | None:
+    """What looks wrong about the scale of samples that are numbers as they are in a file; None where nothing does.
+
+    They are suspect where all of them lie within 2 % of the range that the network was trained on, or where those of an
+    image do not exceed 1 and white is far above.
+
+    Args:
+        samples: float32 [N, *shape], N at least 1, not all zero.
+        signature: the network's input.
+    """
+    largest, white = float(np.abs(samples).max(initial=0.0)), signature.white
+    scaled = largest <= 1 and len(signature.shape) > 1 and white >= 10
+    if not largest or not (scaled or largest <= _NARROW * white):
+        return None
+    return (
+        f"no value is larger than {largest:.4g}, and the network was trained on values up to {white:g}: give raw values"
+    )
 
 
 def _read_csv(path: Path, shape: tuple[int, ...]) -> np.ndarray:
