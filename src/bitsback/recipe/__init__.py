@@ -26,6 +26,11 @@ members = 20
 [abstain]
 error_rate = 0.01
 confidence = 0.95
+
+[evaluate]
+levels = [0.1, 0.2, 0.4]          # of noise, FGSM and PGD, in standard deviations of the inputs
+perturbed = 250                   # test inputs that are perturbed, at most
+swept = 1000                      # samples that each step of the sweep over sparsities answers, at most
 ```
 
 What is left out has its default. A key or a value that is wrong gives a `RecipeError` that names it. Every key is explained in

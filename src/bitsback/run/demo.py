@@ -85,6 +85,9 @@ class Story:
 def recipe(seed: int, folder: Path | None = None) -> Recipe:
     """The demo's run: 95 % of a small network's weights go, ten members vote, at most 2 % of answers may be wrong.
 
+    The promise was chosen from the size of the calibration split: of its 288 digits, 2 % with confidence 0.9 tolerates two
+    wrong answers, and 1 % none. Of other data it is not known what they can give: the usual promise is tried.
+
     Args:
         seed: Decides every draw.
         folder: A data set of images to show it on, its first 2,000 training samples; the digits when None.
@@ -93,12 +96,14 @@ def recipe(seed: int, folder: Path | None = None) -> Recipe:
         DataError: The folder is not one data set.
     """
     data: dict[str, Any] = {"name": "digits", "calibration": 0.25}
+    asked: dict[str, Any] = {"abstain": {"error_rate": 0.02, "confidence": 0.9}}
     if folder is not None:
         check_given(folder)
         if not is_set(folder):
             inside = ", ".join(names_in(folder)) or "none"
             raise DataError(f"{folder} is not one data set that the demo could show; the sets in it are: {inside}")
         data = {"folder": str(folder.resolve()), "calibration": 0.25, "limit": 2000}
+        asked = {}
     return parse({
         "seed": seed,
         "data": data,
@@ -107,7 +112,7 @@ def recipe(seed: int, folder: Path | None = None) -> Recipe:
         "fit": {"epochs": 150, "batch": 50, "learning_rate": 3e-3},
         "compress": {"policy": {"default": {"sparsity": 0.95}}},
         "form": {"name": "ensemble", "members": 10},
-        "abstain": {"error_rate": 0.02, "confidence": 0.9},
+        **asked,
     })
 
 

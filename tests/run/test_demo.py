@@ -1,0 +1,40 @@
+import pytest
+
+from bitsback.errors import DataError
+from bitsback.measure.abstain import Promise
+from bitsback.measure.binomial import lower_tail
+from bitsback.run.abstention import promise_of
+from bitsback.run.demo import Story, recipe
+from bitsback.run.folder import RunFolder
+from bitsback.run.materials import load_data
+from tests.given.files import digits_like, write_idx_set
+from tests.report.journal import ENSEMBLE, POINT, row
+
+DENSE_ENSEMBLE = {"stage": "dense", "form": "ensemble"}
+
+
+def test_each_form_stands_beside_the_same_form_of_the_dense_network(tmp_path):
+    sizes = {"point": (POINT, {"stage": "dense", "form": "point"}), "ensemble": (ENSEMBLE, DENSE_ENSEMBLE)}
+    rows = [
+        row("file_bytes", size, **of) for size, of in zip((1.0, 2.0, 3.0, 4.0), sum(sizes.values(), ()), strict=True)
+    ]
+    rows.append(row("file_bytes", 99.0, sweep=True, **POINT))
+    figures = Story((), (), (0.1, 0.9), rows, RunFolder(tmp_path)).figures
+    assert [figures[form][name] for form in sizes for name in ("bytes", "dense_bytes")] == [1, 2, 3, 4]
+    assert figures["point"]["latency"] is None
+    assert figures["promise"] is None
+
+
+def test_the_promise_leaves_room_for_two_wrong_answers():
+    asked = recipe(0)
+    size, promise = len(load_data(asked).calibration.inputs), promise_of(asked.abstain)
+    assert promise == Promise(0.02, 0.9)
+    tails = [lower_tail(errors, size, promise.error_rate) for errors in (2, 3)]
+    assert tails[0] <= 1 - promise.confidence < tails[1]
+
+
+def test_other_data_must_be_one_set(tmp_path):
+    write_idx_set(tmp_path / "others", train=digits_like(60))
+    assert recipe(0, tmp_path / "others").data.folder == str(tmp_path / "others")
+    with pytest.raises(DataError, match="is not one data set that the demo could show; the sets in it are: others"):
+        recipe(0, tmp_path)
