@@ -149,6 +149,7 @@ def test_the_lowest_error_rate_is_granted_and_the_next_lower_one_is_not():
         choose(validation, calibration, asked)
     lowest = lowest_error_rate(validation, calibration, asked)
     assert choose(validation, calibration, replace(asked, error_rate=lowest)).error_rate == lowest
+    assert lowest_error_rate(validation, calibration, replace(asked, error_rate=lowest - 0.001)) == lowest
     with pytest.raises(PromiseError):
         choose(validation, calibration, replace(asked, error_rate=lowest - 0.001))
 
