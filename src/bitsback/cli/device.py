@@ -12,6 +12,10 @@ from bitsback.cli.screen import draw, plain, show, table, warn
 if TYPE_CHECKING:
     from bitsback.given.dataset import Dataset
 
+TimedData = Annotated[
+    Path | None,
+    typer.Option("--data", help="Data whose test samples are the inputs, in place of noise: their folder, or digits."),
+]
 FileSeed = Annotated[int | None, typer.Option("--seed", help="Checks that it was made with this seed.", min=0)]
 
 
@@ -91,12 +95,7 @@ def measure(
         list[int] | None, typer.Option(help="Samples in a call; may be given several times.", min=1)
     ] = None,
     threads: Annotated[int | None, typer.Option(help="How many threads a call may use.", min=1)] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data", help="Data whose test samples are the inputs, in place of noise: their folder, or digits."
-        ),
-    ] = None,
+    data: TimedData = None,
     seed: Annotated[int, typer.Option(help="Decides which inputs it is timed with.", min=0)] = 0,
     as_json: Json = False,
 ) -> None:
