@@ -81,7 +81,7 @@ def _unit(program: Program, output: str) -> np.ndarray:
     """What counts as one in an output: for regression the targets' standard deviations `[D]`, or the sum of their squares."""
     targets = program.units.targets
     std = np.ones(1) if targets is None else np.asarray(targets.std)
-    return std if output == "mean" else np.sum(std**2)
+    return std if output == "mean" else np.asarray(np.sum(std**2))
 
 
 def check_exports(program: Program) -> None:
