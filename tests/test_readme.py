@@ -2,9 +2,11 @@ import os
 import subprocess
 import sysconfig
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import bitsback
 from tests.documents import DOCUMENTS, ROOT, Block, blocks, links
 
 
@@ -34,6 +36,16 @@ def test_the_code_of_a_document_runs(document: Path, tmp_path: Path, monkeypatch
             run_python(block, names, document)
         elif block.kind == "console":
             run_commands(block)
+    if document.name == "README.md":
+        _check_that_what_people_copy_is_worth_having(names["data"])
+
+
+def _check_that_what_people_copy_is_worth_having(data: Any) -> None:
+    found = bitsback.evaluate(bitsback.load("digits.bitsback"), data)
+    assert all(value is not None for value in found.values())
+    assert found["accuracy"] > 0.96
+    assert found["ece"] < 0.08
+    assert found["ood_auroc_total"] > 0.9
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
