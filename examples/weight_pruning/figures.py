@@ -11,7 +11,8 @@ from bitsback.measure.journal import Measurement
 from bitsback.report.evidence import columns, select
 from bitsback.report.figures import bars, ridges
 from bitsback.report.figures.canvas import MUTED, SERIES, Card, Key, draw
-from bitsback.report.figures.curves import Axis, Line, Style, described, plot, style
+from bitsback.report.figures.curves import Axis, plot
+from bitsback.report.figures.lines import Line, Style, described, style
 from bitsback.report.figures.sparsity import against, position
 from bitsback.report.quantity import shown
 from examples.weight_pruning.evidence import Rows, methods, over_seeds, percent, seconds_to

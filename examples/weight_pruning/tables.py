@@ -7,7 +7,7 @@ from statistics import mean
 from bitsback.measure.journal import Measurement
 from bitsback.report.evidence import finite, select
 from bitsback.report.quantity import Kind, between, quantity, shown
-from bitsback.report.tables import Cell, Table, best, title_of
+from bitsback.report.tables import Cell, Table, best
 from examples.weight_pruning.evidence import Rows, cell, methods, over_seeds, percent, seconds_to
 from examples.weight_pruning.methods import DATASETS, METHODS, PUBLISHED, SPARSITIES
 from examples.weight_pruning.worth import POSTERIOR, PRUNED, Duel, duels, verdict
@@ -25,7 +25,7 @@ def worth(rows: Rows, dataset: str) -> Table | None:
         f"{DATASETS[dataset]}: what the posterior is worth",
         verdict(found),
         ("figure", f"{METHODS[POSTERIOR].title}, {percent(PRUNED)} pruned", "best SGD, unpruned", "better"),
-        tuple((title_of(quantity(duel.what)), _worth_cells(duel)) for duel in found),
+        tuple((quantity(duel.what).title, _worth_cells(duel)) for duel in found),
         prose=1,
     )
 
@@ -70,7 +70,7 @@ def uncertainty(rows: Rows, dataset: str) -> Table:
     return Table(
         f"{DATASETS[dataset]}: the predictive distribution",
         "",
-        ("method", *(title_of(quantity(what)) for what in _UNCERTAINTY)),
+        ("method", *(quantity(what).title for what in _UNCERTAINTY)),
         tuple(
             (
                 f"{METHODS[method].title}, {percent(share)}",

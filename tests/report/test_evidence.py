@@ -6,7 +6,9 @@ from bitsback.report.evidence import (
     column,
     columns,
     histogram,
+    is_regression,
     newest,
+    outsiders,
     packed_sparsity,
     select,
     settled,
@@ -83,3 +85,14 @@ def test_one_networks_size_never_stands_beside_anothers_quality():
     swept, dense = row("accuracy", 0.8, sweep=True, **old), row("accuracy", 0.7, **DENSE)
     assert newest([size, swept, dense, quality]) == [swept, dense, quality]
     assert newest([quality, size]) == [size]
+
+
+def test_the_out_of_distribution_set_is_what_the_newest_row_says():
+    rows = [row("uncertainty_histogram", series={}, out_of_distribution=name, **DENSE) for name in ("a", "b")]
+    assert (outsiders(rows), outsiders(full())) == ("b", "")
+
+
+def test_errors_in_the_targets_units_make_a_regression():
+    assert is_regression([row("rmse", 1.0, **DENSE)])
+    assert not is_regression([row("rmse", 1.0, **DENSE), row("accuracy", 1.0, **DENSE)])
+    assert not is_regression([])

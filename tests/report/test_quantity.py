@@ -18,6 +18,7 @@ from bitsback.report.quantity import between, clean, quantity, ratio, shown, sig
         (0.0529, "number", "0.0529"),
         (-5.25, "number", "−5.25"),
         (0, "number", "0"),
+        (2.213, "times", "2.21×"),
         (None, "share", "n/a"),
         (math.nan, "bytes", "n/a"),
         (math.inf, "number", "n/a"),
@@ -54,6 +55,8 @@ def test_clean_keeps_what_can_be_printed():
 def test_tail_keeps_the_end():
     assert tail("module.layer2.conv1.weight", 14) == "…conv1.weight"
     assert tail("short", 14) == "short"
+    assert tail("backbone.stage.layer1.0.conv1", 26) == "…stage.layer1.0.conv1"
+    assert tail("x" * 30, 10) == "…" + "x" * 9
 
 
 def test_an_unknown_quantity_is_a_plain_number():

@@ -43,7 +43,7 @@ def newest(rows: Iterable[Measurement]) -> list[Measurement]:
     readable = [row for row in rows if all(isinstance(found, str | int | float) for found in row.of.values())]
     ordered = sorted(latest(readable), key=lambda row: str(row.time))
     sparsity = packed_sparsity(ordered)
-    fitting = [row for row in ordered if not _is_packed(row) or number(row, "sparsity") in {None, sparsity}]
+    fitting = [row for row in ordered if not is_packed(row) or number(row, "sparsity") in {None, sparsity}]
     programs = {variant(row): row.of["program"] for row in fitting if "program" in row.of}
     thresholds = {(row.what, variant(row)): row for row in fitting if row.what in _OF_A_THRESHOLD}
     return [
@@ -56,8 +56,25 @@ def newest(rows: Iterable[Measurement]) -> list[Measurement]:
 
 def packed_sparsity(rows: Rows) -> float | None:
     """Gives the sparsity of the compressed network, as its newest row says it; sweeps try others and do not count."""
-    said = (number(row, "sparsity") for row in reversed(rows) if _is_packed(row))
+    said = (number(row, "sparsity") for row in reversed(rows) if is_packed(row))
     return next((one for one in said if one is not None), None)
+
+
+def is_packed(row: Measurement) -> bool:
+    """Says whether a row is about the compressed network that ships, and not about one that a sweep tried."""
+    return row.of.get("stage") == "compressed" and not row.of.get("sweep")
+
+
+def is_regression(rows: Rows) -> bool:
+    """Says whether errors were measured in the targets' units: then there are no right and wrong answers."""
+    measured = {row.what for row in rows}
+    return "rmse" in measured and "accuracy" not in measured
+
+
+def outsiders(rows: Rows) -> str:
+    """Names the out-of-distribution set, as the newest row that knows it does; empty where none does."""
+    found = [row.of["out_of_distribution"] for row in rows if "out_of_distribution" in row.of]
+    return clean(found[-1], 40) if found else ""
 
 
 def select(rows: Rows, what: str, **of: object) -> list[Measurement]:
@@ -136,10 +153,6 @@ def histogram(row: Measurement, *names: str) -> tuple[np.ndarray, ...] | None:
         return None
     grows = bool(np.all(np.isfinite(edges)) and np.all(np.diff(edges) > 0))
     return (edges, *(np.nan_to_num(one, nan=0.0, posinf=0.0).clip(min=0.0) for one in counts)) if grows else None
-
-
-def _is_packed(row: Measurement) -> bool:
-    return row.of.get("stage") == "compressed" and not row.of.get("sweep")
 
 
 def _rank(one: Variant) -> tuple[int, int, str, str]:

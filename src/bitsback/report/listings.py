@@ -1,10 +1,10 @@
 """The numbers behind the figures, as tables."""
 
 from bitsback.report.evidence import Rows
-from bitsback.report.figures.layers import layers
+from bitsback.report.figures.layers import params
 from bitsback.report.figures.sparsity import METRICS, curves
 from bitsback.report.quantity import quantity, shown
-from bitsback.report.tables import Cell, Table, title_of
+from bitsback.report.tables import Cell, Table
 
 
 def sweep(rows: Rows) -> list[Table]:
@@ -20,13 +20,13 @@ def sweep(rows: Rows) -> list[Table]:
             body.append((line.label, tuple(Cell(shown(at[x], named.kind) if x in at else "–") for x in levels)))
         if body:
             head = tuple(f"{100 * level:g} %" for level in levels)
-            tables.append(Table(title_of(named), "", ("pruned", *head), tuple(body)))
+            tables.append(Table(named.title, "", ("pruned", *head), tuple(body)))
     return tables
 
 
 def every_layer(rows: Rows) -> Table | None:
-    """Lists every layer, also those that the bars gather."""
-    found = layers(rows)
+    """Lists every param of every layer."""
+    found = params(rows)
     if not found:
         return None
     body = tuple(
@@ -42,4 +42,4 @@ def every_layer(rows: Rows) -> Table | None:
         )
         for layer in found
     )
-    return Table("All layers", "", ("layer", "shape", "parameters", "kept", "share", "bytes"), body)
+    return Table("All params", "", ("param", "shape", "parameters", "kept", "share", "bytes"), body)

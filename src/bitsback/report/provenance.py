@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bitsback.measure.journal import Measurement
-from bitsback.report.evidence import Rows, finite, number, select
+from bitsback.report.evidence import Rows, finite, is_packed, number, outsiders, select
 from bitsback.report.quantity import clean, shown
 
 _MOST = 6
@@ -33,10 +33,18 @@ def provenance(rows: Rows) -> Provenance:
     told = [
         ("command", (row.command for row in rows)),
         ("device", (row.device for row in rows)),
+        ("out of distribution", (outsiders(rows),)),
         ("commit", (_commit(row) for row in rows)),
         ("seed", (row.seed for row in rows if row.seed is not None)),
         ("temperature T", (shown(row.value) for row in temperatures)),
-        ("sparsity", (shown(number(row, "sparsity"), "share") for row in rows if _packed(row))),
+        (
+            "sparsity",
+            (
+                shown(number(row, "sparsity"), "share")
+                for row in rows
+                if is_packed(row) and number(row, "sparsity") is not None
+            ),
+        ),
         ("versions", sorted(versions)),
         ("measured", _span(rows)),
         ("rows", (f"{len(rows)}",)),
@@ -58,10 +66,6 @@ def _warnings(rows: Rows) -> list[str]:
 
 def _commit(row: Measurement) -> str:
     return f"{row.commit[:12]}{' with changes' if row.dirty else ''}" if row.commit else ""
-
-
-def _packed(row: Measurement) -> bool:
-    return row.of.get("stage") == "compressed" and not row.of.get("sweep") and number(row, "sparsity") is not None
 
 
 def _span(rows: Rows) -> list[str]:

@@ -5,7 +5,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["share", "score", "number", "bytes", "seconds", "count"]
+Kind = Literal["share", "score", "number", "bytes", "seconds", "count", "times"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,11 @@ class Quantity:
     better: Literal["higher", "lower", ""]
     meaning: str
     unit: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its name with its unit, as tables and axes have it."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
 
 
 QUALITY: dict[str, Quantity] = {
@@ -78,6 +83,9 @@ QUALITY: dict[str, Quantity] = {
 COST: dict[str, Quantity] = {
     "file_bytes": Quantity("File", "bytes", "lower", "Size of the packed file."),
     "latency": Quantity("Latency", "seconds", "lower", "Median time of one call."),
+    "latency_ratio": Quantity(
+        "Latency beside dense", "times", "lower", "Median of its time over the dense network's, round by round."
+    ),
     "parameters": Quantity("Parameters", "count", "lower", "Weights of the network."),
     "kept_parameters": Quantity("Weights kept", "count", "lower", "Weights that are not zero."),
     "deterministic_parameters": Quantity("Deterministic parameters", "count", "", "Parameters without a distribution."),
@@ -141,8 +149,12 @@ def clean(text: object, limit: int = 80) -> str:
 
 
 def tail(name: str, limit: int) -> str:
-    """Shortens a dotted name at its front, as its end tells it apart: `…layer2.40.conv1.weight`."""
-    return name if len(name) <= limit else "…" + name[len(name) - limit + 1 :].lstrip(".")
+    """Shortens a dotted name at its front, at a dot where it can, as its end tells it apart: `…layer2.40.conv1.weight`."""
+    if len(name) <= limit:
+        return name
+    kept = name[len(name) - limit + 1 :]
+    whole = kept if name[len(name) - limit] == "." else kept.partition(".")[2]
+    return f"…{whole or kept}"
 
 
 def _printable(character: str) -> bool:
@@ -179,4 +191,5 @@ _WRITERS = {
     "bytes": _bytes,
     "seconds": _seconds,
     "count": _count,
+    "times": lambda value: f"{significant(value)}×",
 }

@@ -16,6 +16,7 @@ from bitsback.report.evidence import (
     finite,
     newest,
     number,
+    outsiders,
     select,
     settled,
     value,
@@ -79,15 +80,16 @@ def cost(rows: Rows) -> Table | None:
 def quality(rows: Rows) -> Table | None:
     """Sets every quality metric of every network side by side: none is shown alone."""
     found = [row for row in settled(rows) if row.what in QUALITY and finite(row)]
-    networks = variants(found)
+    networks, strange = variants(found), outsiders(rows)
     present = [what for what in QUALITY if any(row.what == what for row in found)]
     if not networks:
         return None
     return Table(
         "Quality on the test split",
-        "All metrics together, because each can be bought with another. Bold marks the best of a row.",
+        "All metrics together, because each can be bought with another. Bold marks the best of a row."
+        + (f" Out of distribution (OOD): {strange}." if strange else ""),
         ("metric", *(which.name for which in networks), "better", "what it says"),
-        tuple((title_of(quantity(what)), _quality_cells(found, what, networks)) for what in present),
+        tuple((quantity(what).title, _quality_cells(found, what, networks)) for what in present),
         prose=2,
     )
 
@@ -96,8 +98,12 @@ def facts(rows: Rows) -> Table | None:
     """Lists what was measured of training and of the posterior besides the curves."""
     names = ("epoch_seconds", "kl", "temperature", "deterministic_parameters")
     found = [row for row in settled(rows) if row.what in names and finite(row)]
+    several = len(variants(found)) > 1
     body = tuple(
-        (f"{quantity(row.what).name}, {variant(row).name or 'network'}", (_cell(row), Cell(quantity(row.what).meaning)))
+        (
+            quantity(row.what).title + (f", {variant(row).name or 'network'}" if several else ""),
+            (_cell(row), Cell(quantity(row.what).meaning)),
+        )
         for name in names
         for row in found
         if row.what == name
@@ -137,11 +143,6 @@ def on_terminal(table: Table) -> RichTable:
         texts = [Text(f"{cell.text}\n{cell.detail}".strip(), style="bold" if cell.best else "") for cell in cells]
         drawn.add_row(Text(name), *texts[: last - 1])
     return drawn
-
-
-def title_of(named: Quantity) -> str:
-    """Gives a quantity's name with its unit, as a table's first column has it."""
-    return f"{named.name} ({named.unit})" if named.unit else named.name
 
 
 def _row(rows: Rows, what: str, batch: float | None, which: Variant) -> Measurement | None:

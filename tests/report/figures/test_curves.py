@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from bitsback.report.evidence import REFERENCE, Variant
-from bitsback.report.figures.curves import Axis, Line, described, few_ticks, plot, spread, style, style_of
+from bitsback.report.figures.curves import Axis, few_ticks, plot, spread
+from bitsback.report.figures.lines import Line, style
 
 
 @given(st.lists(st.tuples(st.floats(-1, 2), st.floats(0.01, 0.1)), max_size=8))
@@ -40,6 +40,16 @@ def test_limits_that_are_given_hold():
     assert (axes.get_yscale(), axes.get_ylim()) == ("linear", (0.0, 120.0))
 
 
+def test_figures_beside_one_another_have_one_scale():
+    alone, held = (plot(Figure(), [line([0.5, 0.6])], Axis("x"), Axis("y", holds=holds)) for holds in ((), (0.0, 1.0)))
+    assert held.get_ylim()[0] < 0.0 < alone.get_ylim()[0]
+
+
+def test_shares_that_hardly_differ_look_alike():
+    low, high = plot(Figure(), [line([0.989, 0.990])], Axis("x"), Axis("y", "share")).get_ylim()
+    assert high - low > 0.02
+
+
 def test_a_flat_line_and_a_single_point_can_be_drawn():
     plot(Figure(), [line([0.0, 0.0])], Axis("x"), Axis("y", "share"))
     plot(Figure(), [line([3.0])], Axis("x"), Axis("y"))
@@ -54,18 +64,6 @@ def test_ticks_that_differ_read_differently():
         assert len(set(texts)) == len(texts) >= 2
 
 
-def test_a_network_looks_the_same_everywhere_and_unlike_the_others():
-    networks = [Variant(stage, form) for stage in ("dense", "compressed") for form in ("point", "ensemble")]
-    styles = [style_of(network) for network in networks]
-    assert len({one.colour for one in styles}) == len(styles)
-    assert style_of(REFERENCE).dashed
-    assert style_of(networks[3], networks) == style_of(networks[3], networks[::-1])
-
-
-def test_the_description_tells_both_ends():
-    assert described([line([0.5, np.nan, 0.25])], "share") == "a: from 50.00 % to 25.00 %."
-
-
 def test_a_name_takes_two_lines_at_most_and_says_that_it_is_cut():
     for name, expected in (
         ("SGD, momentum, cosine, early", "SGD, momentum,\ncosine, early"),
@@ -73,8 +71,13 @@ def test_a_name_takes_two_lines_at_most_and_says_that_it_is_cut():
         ("short", "short"),
     ):
         figure = Figure()
-        axes = plot(figure, [replace(line([1.0, 2.0]), label=name)], Axis("x"), Axis("y"))
+        axes = plot(figure, [replace(line([1.0, 2.0]), label=each) for each in (name, "other")], Axis("x"), Axis("y"))
         assert expected in [text.get_text() for text in axes.texts]
+
+
+def test_a_single_line_has_the_figures_name():
+    axes = plot(Figure(), [line([1.0, 2.0])], Axis("x"), Axis("y"))
+    assert "a" not in [text.get_text() for text in axes.texts]
 
 
 def test_names_keep_apart_in_a_taller_figure_too():

@@ -3,7 +3,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from bitsback.report.figures import layers, robustness, sparsity, training, trust, weights
-from bitsback.report.figures.curves import Axis, Line, style
+from bitsback.report.figures.curves import Axis
+from bitsback.report.figures.lines import Line, style
 from tests.report.journal import DENSE, POINT, full, row
 
 SUBJECTS = (layers, robustness, sparsity, training, trust, weights)
@@ -58,7 +59,7 @@ def test_layers_prefer_the_compressed_network_and_know_the_dense_bytes():
         row("layers", series={**series, "kept": [1, 2], "bytes": [9, 8]}, **POINT),
         row("layers", series=series, **DENSE),
     ]
-    found = layers.layers(rows)
+    found = layers.params(rows)
     assert [(one.name, one.shape, one.kept, one.bytes, one.dense_bytes) for one in found] == [
         ("a", "2 × 3", 1, 9, 24),
         ("b", "2", 2, 8, 8),
@@ -70,9 +71,34 @@ def test_many_layers_are_cut_and_accounted_for():
     series = {name: list(range(1, count + 1)) for name in ("parameters", "kept", "bytes")}
     rows = [row("layers", series={**series, "name": [f"layer{i}" for i in range(count)]}, **POINT)]
     card = layers.cards(rows)[0]
-    assert f"{sum(range(1, 27))} parameters" in card.note
+    assert f"{sum(range(1, 17))} parameters" in card.note
     assert "layer39" in card.svg
     assert "layer3<" not in card.svg
+
+
+def test_bytes_are_set_beside_the_same_form_and_the_figure_says_whose():
+    series = {"name": ["a"], "shape": [[2]], "parameters": [2], "kept": [1]}
+    rows = [
+        row("layers", series={**series, "bytes": [size]}, stage=stage, form=form)
+        for stage, form, size in (("compressed", "ensemble", 7), ("dense", "ensemble", 40), ("dense", "point", 8))
+    ]
+    assert layers.params(rows)[0].dense_bytes == 40
+    assert [key.label for key in layers.cards(rows)[1].legend] == ["dense ensemble", "compressed ensemble"]
+
+
+def test_the_params_of_a_module_are_one_layer():
+    series = {
+        "name": ["0.weight", "0.bias", "block.1.conv.weight", "scale"],
+        "parameters": [6, 2, 5, 1],
+        "kept": [3, 2, 1, 1],
+        "bytes": [12, 8, 4, 4],
+    }
+    found = layers.layers([row("layers", series=series, **POINT)])
+    assert [(one.name, one.parameters, one.kept, one.bytes) for one in found] == [
+        ("layer 0", 8, 5, 20),
+        ("block.1.conv", 5, 1, 4),
+        ("scale", 1, 1, 4),
+    ]
 
 
 def test_robustness_starts_at_the_clean_figure():
@@ -104,3 +130,22 @@ def test_a_point_estimate_has_no_kl_figure():
 def test_the_share_that_is_kept_is_written_by_its_layer():
     snr = next(card for card in weights.cards(full()) if card.key == "snr")
     assert "0.weight: 15.6 % kept" in snr.description
+
+
+def test_the_prior_lies_over_the_weights():
+    assert "prior" in [key.label for key in weights.cards(full())[0].legend]
+
+
+@pytest.mark.parametrize(("ratio", "verdict"), [(2.5, "have collapsed"), (1.0, "have not collapsed")])
+def test_collapsed_variances_are_told(ratio, verdict):
+    series = {"edges": [-1.0, 0.0, ratio - 0.1, ratio + 0.1], "count": [900, 0, 100], "kept": [0, 0, 100]}
+    remark = weights.remark([row("snr_histogram", series=series, layer="a", **POINT)])
+    assert verdict in remark
+    assert remark.startswith("Of the weights kept, ")
+    assert weights.remark([]) == ""
+
+
+def test_small_uncertainties_are_written_by_a_power_of_ten():
+    series = {"edges": [0.0, 2e-5, 4e-5], "inside": [3, 1], "outside": [1, 3]}
+    found = trust.cards([row("uncertainty_histogram", series=series, score="total", **DENSE)])
+    assert "total uncertainty, 10⁻⁵ nats" in found[0].svg

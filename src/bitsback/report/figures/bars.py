@@ -8,7 +8,8 @@ from matplotlib.ticker import NullLocator
 from bitsback.report.figures.canvas import INK, MUTED, SERIES, Card, Key, draw
 from bitsback.report.quantity import Kind, shown, tail
 
-_ROW = 0.4
+_FEW = 12
+_ROW, _TIGHT = 0.4, 0.33
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Bars:
 
 def card(each: Bars, note: str = "") -> Card:
     """Draws bars, at least one of them longer than 0; `note` says what is left out."""
-    height = 0.15 + _ROW * len(each.bars)
+    height = 0.15 + (_ROW if len(each.bars) <= _FEW else _TIGHT) * len(each.bars)
     words = [f"{name}: {_word(pale, solid, each.kind)}" for name, pale, solid in each.bars]
     roles = zip(each.words, (("muted", "pale"), ("series-1", "area")), strict=True)
     return Card(

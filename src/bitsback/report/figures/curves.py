@@ -1,4 +1,4 @@
-"""Lines over a common axis, each named at its end, in colours and marks that stay the same over the whole page."""
+"""Lines over a common axis, each named at its end."""
 
 import itertools
 import textwrap
@@ -11,44 +11,13 @@ from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from bitsback.report.evidence import REFERENCE, Variant
-from bitsback.report.figures.canvas import CARD, INK, MUTED, SERIES, WIDTH, Key, name_vertical, pane, role
+from bitsback.report.figures.canvas import INK, WIDTH, name_vertical, pane
+from bitsback.report.figures.lines import Line, draw_lines
 from bitsback.report.quantity import Kind, clean, shown
 
-_VARIANT_SLOTS = {
-    Variant("compressed", "ensemble"): 0,
-    Variant("compressed", "point"): 1,
-    Variant("dense", "ensemble"): 2,
-}
-_MARKS = ("o", "s", "^", "D", "v", "P")
 _UNITS = 72 * WIDTH
 _LONGEST = 14
-
-
-@dataclass(frozen=True)
-class Style:
-    """How one thing is drawn wherever it occurs."""
-
-    colour: str
-    mark: str = "o"
-    dashed: bool = False
-
-    def key(self, label: str) -> Key:
-        """The legend's entry for it."""
-        return Key(label, role(self.colour), "dash" if self.dashed else "line")
-
-
-@dataclass(frozen=True)
-class Line:
-    """One curve: x [N] and y [N] in the axis' units; `low` and `high` [N] bound repeated runs where they are known."""
-
-    label: str
-    x: np.ndarray
-    y: np.ndarray
-    style: Style
-    low: np.ndarray | None = None
-    high: np.ndarray | None = None
-    marked: bool = True
+_LEAST_SHARES = 0.02
 
 
 @dataclass(frozen=True)
@@ -61,6 +30,7 @@ class Axis:
         ticks: Position and text of each tick, where they are not evenly spaced.
         linear: Never logarithmic, as is right for what has a best value.
         limits: Where it starts and ends, where the lines do not decide that; then it is linear.
+        holds: Values that must be in its range, so that figures beside one another have the same.
     """
 
     name: str
@@ -68,24 +38,11 @@ class Axis:
     ticks: tuple[tuple[float, str], ...] = ()
     linear: bool = False
     limits: tuple[float, float] | None = None
-
-
-def style_of(which: Variant, others: Sequence[Variant] = ()) -> Style:
-    """Gives a network's style: the dense point network is a grey dashed line, the others have fixed slots."""
-    if which == REFERENCE:
-        return Style(MUTED, "o", dashed=True)
-    strangers = [one for one in others if one not in _VARIANT_SLOTS and one != REFERENCE]
-    slot = _VARIANT_SLOTS[which] if which in _VARIANT_SLOTS else 3 + (strangers.index(which) if strangers else 0)
-    return style(slot)
-
-
-def style(slot: int) -> Style:
-    """Gives the style of a numbered series; numbers past the palette start again."""
-    return Style(SERIES[slot % len(SERIES)], _MARKS[slot % len(_MARKS)])
+    holds: tuple[float, ...] = ()
 
 
 def plot(figure: Figure, lines: Sequence[Line], x: Axis, y: Axis) -> Axes:
-    """Draws lines with their names at their right ends.
+    """Draws lines with their names at their right ends; a single one has the figure's name.
 
     Args:
         figure: An empty figure.
@@ -96,16 +53,16 @@ def plot(figure: Figure, lines: Sequence[Line], x: Axis, y: Axis) -> Axes:
     Returns:
         The axes, for what else is to be drawn on them.
     """
-    labels = [_wrapped(line.label) for line in lines]
-    widest = max(len(part) for label in labels for part in label.split("\n"))
+    labels = [_wrapped(line.label) for line in lines] if len(lines) > 1 else []
+    widest = max((len(part) for label in labels for part in label.split("\n")), default=0)
     axes = pane(figure, left=0.145, right=1.0 - (12 + 5.6 * widest) / _UNITS)
-    for line in lines:
-        _line(axes, line)
     _limits(axes, lines, y)
+    draw_lines(axes, lines)
     _ticks(axes, lines, x, y)
     axes.set_xlabel(x.name)
     name_vertical(axes, y.name)
-    _name_ends(axes, lines, labels)
+    if labels:
+        _name_ends(axes, lines, labels)
     return axes
 
 
@@ -115,12 +72,6 @@ def few_ticks(axis: XAxis | YAxis, kind: Kind, *, count: int = 5, integer: bool 
     places = np.asarray(locator.tick_values(*axis.get_view_interval()))
     axis.set_major_locator(locator)
     axis.set_major_formatter(FuncFormatter(_tick_writer(places, kind)))
-
-
-def described(lines: Sequence[Line], kind: Kind) -> str:
-    """Says in words where each line starts and ends."""
-    ends = ((line.label, shown(_first(line.y), kind), shown(_first(line.y[::-1]), kind)) for line in lines)
-    return "; ".join(f"{label}: from {first} to {last}" for label, first, last in ends) + "."
 
 
 def spread(wanted: Sequence[float], gaps: Sequence[float]) -> list[float]:
@@ -145,30 +96,16 @@ def spread(wanted: Sequence[float], gaps: Sequence[float]) -> list[float]:
     return [placed[order.index(index)] for index in range(len(wanted))]
 
 
-def _line(axes: Axes, line: Line) -> None:
-    if line.low is not None and line.high is not None:
-        axes.fill_between(line.x, line.low, line.high, color=line.style.colour, alpha=0.16, linewidth=0)
-    marked = line.marked and line.x.size <= 24
-    axes.plot(
-        line.x,
-        line.y,
-        color=line.style.colour,
-        linestyle=(0, (4, 2)) if line.style.dashed else "-",
-        marker=line.style.mark if marked else "",
-        markersize=5,
-        markeredgecolor=CARD,
-        markeredgewidth=0.8,
-        clip_on=False,
-    )
-
-
 def _limits(axes: Axes, lines: Sequence[Line], y: Axis) -> None:
     if y.limits is not None:
         axes.set_ylim(*y.limits)
         return
-    values = np.concatenate([line.y for line in lines])
+    values = np.concatenate([*(line.y for line in lines), np.array(y.holds)])
     values = values[np.isfinite(values)]
     low, high = float(values.min()), float(values.max())
+    if y.kind == "share" and high - low < _LEAST_SHARES:
+        low = min(max((low + high - _LEAST_SHARES) / 2, 0.0), 1.0 - _LEAST_SHARES)
+        high = low + _LEAST_SHARES
     if not y.linear and low > 0 and high / low > 30:
         axes.set_yscale("log")
         axes.set_ylim(low / 1.3, high * 1.3)
@@ -225,11 +162,6 @@ def _name_ends(axes: Axes, lines: Sequence[Line], labels: Sequence[str]) -> None
 def _end(line: Line) -> tuple[float, float]:
     last = int(np.flatnonzero(np.isfinite(line.y))[-1])
     return float(line.x[last]), float(line.y[last])
-
-
-def _first(values: np.ndarray) -> float | None:
-    there = values[np.isfinite(values)]
-    return float(there[0]) if there.size else None
 
 
 def _wrapped(label: str) -> str:

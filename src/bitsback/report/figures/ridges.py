@@ -13,6 +13,12 @@ from bitsback.report.evidence import histogram
 from bitsback.report.figures.canvas import GRID, INK, MUTED, SERIES, draw
 from bitsback.report.quantity import shown
 
+EXPECTED = SERIES[1]
+"""Colour of the line over a ridge's histograms."""
+
+_CEILING = 1.15  # of a ridge: what is higher is cut
+Curve = tuple[np.ndarray, np.ndarray]
+
 
 @dataclass(frozen=True)
 class Area:
@@ -25,36 +31,47 @@ class Area:
 
 @dataclass(frozen=True)
 class Ridge:
-    """Histograms drawn over one another, with their name at the left and a word at the right."""
+    """Histograms and a line, drawn over one another, with their name at the left and a word at the right."""
 
     name: str
     areas: tuple[Area, ...]
     word: str
+    line: Curve | None = None
 
 
-def of_values(name: str, histograms: Sequence[tuple[Measurement, str]]) -> Ridge:
-    """Draws how often each value occurs, heights logarithmic; the word is the standard deviation of the last.
+def of_values(name: str, histograms: Sequence[tuple[Measurement, str]], density: Curve | None = None) -> Ridge:
+    """Draws how often each value occurs, heights logarithmic and to one scale, however wide each histogram's bins are.
 
     Args:
         name: Whose values they are.
         histograms: Rows with `edges` and `count`, each with its colour; what is no histogram is left out.
+        density: What was expected of a value, x [N] and density [N]: a line as high as the first histogram would be.
+
+    Returns:
+        A ridge whose word is the standard deviation of the last histogram.
     """
-    areas, deviation = [], None
-    for row, colour in histograms:
-        found = histogram(row, "count")
-        if found is not None:
-            edges, count = found
-            areas.append(Area(edges, _part(np.log1p(count), np.log1p(count)), colour))
-            deviation = _deviation(edges, count)
-    return Ridge(name, tuple(areas), f"std {shown(deviation)}")
+    found = [(histogram(row, "count"), colour) for row, colour in histograms]
+    bins = [(one[0], one[1], colour) for one, colour in found if one is not None]
+    if not bins:
+        return Ridge(name, (), "")
+    edges, count, _ = bins[0]
+    width = float(edges[1] - edges[0])
+    heights = [np.log1p(each / np.diff(at) * width) for at, each, _ in bins]
+    top = max(float(height.max()) for height in heights) or 1.0
+    areas = tuple(Area(at, height / top, colour) for (at, _, colour), height in zip(bins, heights, strict=True))
+    word = f"std {shown(_deviation(bins[-1][0], bins[-1][1]))}"
+    if density is None:
+        return Ridge(name, areas, word)
+    expected = np.log1p(float(count.sum()) * density[1] * width) / top
+    return Ridge(name, areas, word, (density[0], expected.clip(max=_CEILING)))
 
 
 def of_kept(name: str, row: Measurement, *, logarithmic: bool = False) -> Ridge:
-    """Draws all and, in front of them, those that are kept; the word is their share.
+    """Draws all and, in front of them, those that are kept; the word is their share, or the median where all are kept.
 
     Args:
         name: Whose values they are.
-        row: With `edges`, `count` and `kept`; without them nothing is drawn.
+        row: With `edges` (logarithms to base 10), `count` and `kept`; without them nothing is drawn.
         logarithmic: Whether the heights are, so that the few show beside the many.
     """
     found = histogram(row, "count", "kept")
@@ -62,9 +79,11 @@ def of_kept(name: str, row: Measurement, *, logarithmic: bool = False) -> Ridge:
         return Ridge(name, (), "")
     edges, count, kept = found
     heights = [np.log1p(each) if logarithmic else each for each in (count, kept)]
-    areas = tuple(
-        Area(edges, _part(each, heights[0]), at) for each, at in zip(heights, (MUTED, SERIES[0]), strict=True)
-    )
+    every, left = (each / max(float(heights[0].max()), 1e-12) for each in heights)
+    if np.array_equal(count, kept):
+        middle = float(np.interp(0.5 * count.sum(), np.cumsum(count), edges[1:]))
+        return Ridge(name, (Area(edges, every, SERIES[0]),), f"median {shown(10.0**middle)}")
+    areas = (Area(edges, every, MUTED), Area(edges, left, SERIES[0]))
     return Ridge(name, areas, f"{100 * float(kept.sum()) / max(float(count.sum()), 1.0):.3g} % kept")
 
 
@@ -98,11 +117,13 @@ def _paint(figure: Figure, ridges: Sequence[Ridge], name: str, *, powers: bool) 
     high = max(float(area.edges[-1]) for ridge in ridges for area in ridge.areas)
     for index, ridge in enumerate(ridges):
         last = index == len(ridges) - 1
-        axes = figure.add_axes((0.03, bottom + height * (len(ridges) - 1 - index), 0.94, height))
+        axes = figure.add_axes((0.03, bottom + height * (len(ridges) - 1 - index), 0.94, 0.88 * height))
         for area in ridge.areas:
             alpha = 0.35 if area.colour == MUTED else 0.8
             axes.stairs(area.heights, area.edges, fill=True, color=area.colour, alpha=alpha, linewidth=0)
-        axes.set(xlim=(low, high), ylim=(0, 1.75))
+        if ridge.line is not None:
+            axes.plot(*ridge.line, color=EXPECTED, linewidth=1.0)
+        axes.set(xlim=(low, high), ylim=(0, 1.7))
         axes.grid(visible=True, axis="x", color=GRID)
         axes.yaxis.set_major_locator(NullLocator())
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=powers))
@@ -111,10 +132,6 @@ def _paint(figure: Figure, ridges: Sequence[Ridge], name: str, *, powers: bool) 
         axes.text(0.0, 0.95, ridge.name, transform=axes.transAxes, va="top", fontsize=9, color=INK)
         axes.text(1.0, 0.95, ridge.word, transform=axes.transAxes, va="top", ha="right", fontsize=9, color=MUTED)
     figure.axes[-1].set_xlabel(name)
-
-
-def _part(counts: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return counts / max(float(whole.max()), 1e-12)
 
 
 def _deviation(edges: np.ndarray, count: np.ndarray) -> float | None:
@@ -127,8 +144,8 @@ def _deviation(edges: np.ndarray, count: np.ndarray) -> float | None:
 
 
 def _tall(ridges: Sequence[Ridge]) -> float:
-    return 0.45 + max(2.35, 0.58 * len(ridges)) if len(ridges) > 2 else 0.45 + 0.9 * len(ridges)
+    return 0.45 + max(2.35, 0.62 * len(ridges)) if len(ridges) > 2 else 0.45 + 0.9 * len(ridges)
 
 
 def _power(value: float, _: int) -> str:
-    return f"{10.0**value:g}" if -3.5 < value < 4.5 else f"1e{value:g}".replace("-", "−")
+    return f"{10.0**value:g}" if -4.5 < value < 4.5 else f"1e{value:g}".replace("-", "−")

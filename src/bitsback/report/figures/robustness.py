@@ -1,28 +1,38 @@
 """Accuracy and likelihood while the inputs get worse: noise, and perturbations made to mislead."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.figure import Figure
 
 from bitsback.measure.journal import Measurement
 from bitsback.report.evidence import Rows, Variant, finite, number, select, settled, value, variant, variants
 from bitsback.report.figures.canvas import Card, draw
-from bitsback.report.figures.curves import Axis, Line, described, plot, style_of
+from bitsback.report.figures.curves import Axis, plot
+from bitsback.report.figures.lines import Line, described, style_of
 from bitsback.report.quantity import clean, quantity
 
 METRICS = ("accuracy", "rmse", "nll")
 _KNOWN = {
-    "noise": ("noise", "random noise is added to the inputs", "noise, standard deviation"),
-    "fgsm": ("FGSM", "each input is moved one step against the network", "largest change of an input"),
-    "pgd": ("PGD", "each input is moved in many small steps against the network", "largest change of an input"),
+    "noise": ("noise", "random noise is added to the inputs", "noise, in the inputs' std"),
+    "fgsm": ("FGSM", "each input is moved one step against the network", "largest change, in the inputs' std"),
+    "pgd": ("PGD", "each input is moved in many small steps against the network", "largest change, in the inputs' std"),
 }
 
 
 def cards(rows: Rows) -> list[Card]:
-    """Draws each metric against the strength of each perturbation, one line for each network."""
+    """Draws each metric against the strength of each perturbation, one line for each network, on one scale a metric."""
     perturbed = [row for row in rows if "perturbation" in row.of]
     kinds = sorted({str(row.of["perturbation"]) for row in perturbed}, key=lambda kind: (_order(kind), kind))
-    found = [(what, index, kind, _lines(rows, what, kind)) for what in METRICS for index, kind in enumerate(kinds)]
-    return [_card(what, index, kind, lines) for what, index, kind, lines in found if lines]
+    return [card for what in METRICS for card in _of_metric(rows, what, kinds)]
+
+
+def _of_metric(rows: Rows, what: str, kinds: Sequence[str]) -> list[Card]:
+    named = quantity(what)
+    found = [(index, kind, _lines(rows, what, kind)) for index, kind in enumerate(kinds)]
+    held = tuple(float(value) for _, _, lines in found for line in lines for value in line.y)
+    axis = Axis(named.title, named.kind, linear=named.better == "higher", holds=held)
+    return [_card(what, f"robustness-{what}-{index}", kind, lines, axis) for index, kind, lines in found if lines]
 
 
 def _order(kind: str) -> int:
@@ -47,14 +57,12 @@ def _line(which: Variant, rows: list[Measurement], clean_row: Measurement | None
     return Line(which.name, np.array(levels), y, style_of(which, others))
 
 
-def _card(what: str, index: int, kind: str, lines: list[Line]) -> Card:
+def _card(what: str, key: str, kind: str, lines: list[Line], axis: Axis) -> Card:
     named = quantity(what)
-    name, doing, axis = _KNOWN.get(kind, (clean(kind, 30), "the inputs are changed", "strength"))
-    key = f"robustness-{what}-{index}"
+    name, doing, strength = _KNOWN.get(kind, (clean(kind, 30), "the inputs are changed", "strength"))
 
     def paint(figure: Figure) -> None:
-        unit = f" ({named.unit})" if named.unit else ""
-        plot(figure, lines, Axis(axis), Axis(named.name + unit, named.kind, linear=named.better == "higher"))
+        plot(figure, lines, Axis(strength), axis)
 
     good = "stays high" if named.better == "higher" else "stays low"
     return Card(

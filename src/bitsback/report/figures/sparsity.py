@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from bitsback.measure.journal import Measurement
 from bitsback.report.evidence import Rows, finite, number, packed_sparsity, select
 from bitsback.report.figures.canvas import MUTED, Card, draw
-from bitsback.report.figures.curves import Axis, Line, described, plot, style
+from bitsback.report.figures.curves import Axis, plot
+from bitsback.report.figures.lines import Line, described, style
 from bitsback.report.quantity import clean, quantity
 
 METRICS = (
@@ -36,6 +37,19 @@ def cards(rows: Rows) -> list[Card]:
     found = ((what, curves(rows, what)) for what in METRICS)
     packed = packed_sparsity(rows)
     return [_card(what, lines, packed) for what, lines in found if lines]
+
+
+def remark(rows: Rows) -> str:
+    """Says what all the figures have in common: the axis, the dotted line, and whose answers they are about."""
+    swept = [row for row in rows if row.of.get("sweep")]
+    if not swept:
+        return ""
+    packed = packed_sparsity(rows)
+    splits = {clean(row.of["split"], 24) for row in swept if "split" in row.of}
+    said = ["The axis is logarithmic in the weights that are kept, so that 90, 95 and 98 % stay apart."]
+    said += [f"Dotted: the packed network, {_percent(packed)} pruned." if packed is not None else ""]
+    said += [f"Measured on the {split} split." for split in splits if len(splits) == 1]
+    return " ".join(filter(None, said))
 
 
 def curves(rows: Rows, what: str) -> list[Line]:
@@ -77,16 +91,14 @@ def _card(what: str, lines: Sequence[Line], packed: float | None) -> Card:
     better = {"higher": "Higher is better", "lower": "Lower is better", "": "Neither way is better"}[named.better]
 
     def paint(figure: Figure) -> None:
-        unit = f" ({named.unit})" if named.unit else ""
-        axes = against(figure, lines[:_MOST], Axis(named.name + unit, named.kind, linear=named.better == "higher"))
+        axes = against(figure, lines[:_MOST], Axis(named.title, named.kind, linear=named.better == "higher"))
         if packed is not None:
             axes.axvline(float(position(packed)), color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), zorder=0)
 
-    mark = f" Dotted: the packed network, {_percent(packed)} pruned." if packed is not None else ""
     return Card(
         key=f"sparsity-{what.replace('_', '-')}",
         title=f"{named.name} against sparsity",
-        caption=f"{better}; where the line is flat, pruning is free.{mark}",
+        caption=f"{better}; where the line is flat, pruning is free.",
         description=f"{named.name} against the share of pruned weights. {described(lines, named.kind)}",
         svg=draw(f"sparsity-{what.replace('_', '-')}", paint),
         note=f"The first {_MOST} of {len(lines)} lines are drawn." if len(lines) > _MOST else "",

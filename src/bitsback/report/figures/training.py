@@ -4,15 +4,24 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from bitsback.measure.journal import Measurement
-from bitsback.report.evidence import Rows, columns, select, variant, variants
+from bitsback.report.evidence import Rows, columns, select
 from bitsback.report.figures.canvas import Card, draw
-from bitsback.report.figures.curves import Axis, Line, described, plot, style, style_of
+from bitsback.report.figures.curves import Axis, plot
+from bitsback.report.figures.lines import Line, described, style
 from bitsback.report.quantity import clean
 
 _PARTS = {
-    "loss": ("Loss", "The objective that is minimized; it should fall and level off."),
-    "nll": ("NLL while training", "The data's part of the objective, in nats; the KL keeps it from falling to zero."),
-    "kl": ("KL while training", "How far the posterior is from its prior, in nats; it grows with what is learned."),
+    "loss": ("Loss", "What is minimized, NLL + T · KL / samples; it should fall and level off.", "loss, nats a sample"),
+    "nll": (
+        "NLL while training",
+        "The data's part of the loss; the KL keeps it from falling to zero.",
+        "nats a sample",
+    ),
+    "kl": (
+        "KL while training",
+        "How far the posterior is from its prior: what its knowledge costs to write down.",
+        "nats",
+    ),
 }
 
 
@@ -28,20 +37,19 @@ def _lines(rows: list[Measurement], part: str) -> list[Line]:
         found = columns(row, "epoch", part)
         if found is None or not np.isfinite(found[1]).any() or (part == "kl" and not np.nan_to_num(found[1]).any()):
             continue
-        own = style_of(variant(row), variants(rows)) if len(variants(rows)) == len(rows) else style(slot)
-        lines.append(Line(_name(row, len(rows)), found[0], found[1], own, marked=False))
+        lines.append(Line(_name(row), found[0], found[1], style(slot), marked=False))
     return lines[:6]
 
 
-def _name(row: Measurement, count: int) -> str:
+def _name(row: Measurement) -> str:
     told = [row.of[key] for key in ("method", "inference", "stage") if key in row.of]
-    return clean(told[0] if told else "loss", 26) if count > 1 or told else "loss"
+    return clean(told[0] if told else "loss", 26).replace("_", " ")
 
 
 def _card(part: str, lines: list[Line]) -> Card:
-    title, caption = _PARTS[part]
+    title, caption, axis = _PARTS[part]
 
     def paint(figure: Figure) -> None:
-        plot(figure, lines, Axis("epoch", "count"), Axis(part.upper() if part != "loss" else "loss"))
+        plot(figure, lines, Axis("epoch", "count"), Axis(axis))
 
     return Card(f"training-{part}", title, caption, described(lines, "number"), draw(f"training-{part}", paint))
