@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from markupsafe import Markup
-
 from bitsback.measure.journal import Measurement
 from bitsback.report import document
 from bitsback.report.document import Document, Section
@@ -19,7 +17,7 @@ _LEAD = (
     "Bayes by Backprop beside SGD and dropout: an MLP 784-500-500-10, trained on all of MNIST and of Fashion-MNIST and pruned "
     "without retraining, after D. Prasad, “Model compression using Bayesian Deep Learning”."
 )
-_HINT = "python -m examples.weight_pruning --data DIR"
+_COMMANDS = ("python -m examples.weight_pruning --data DIR",)
 _Parts = Mapping[str, Rows]
 
 
@@ -46,7 +44,7 @@ def of(rows: Iterable[Measurement]) -> Document:
     chosen = counted(rows)
     parts = by_dataset(chosen)
     sections = (*_results(parts), *_fits(parts), *_costs(parts))
-    return Document(_TITLE, Markup.escape(_LEAD), sections, provenance(chosen))
+    return Document(_TITLE, _LEAD, sections, provenance(chosen))
 
 
 def _results(parts: _Parts) -> list[Section]:
@@ -56,14 +54,14 @@ def _results(parts: _Parts) -> list[Section]:
             "worth",
             "What the posterior is worth",
             "Pruned to a tenth of its weights, beside the best of the SGD networks with all of theirs, figure by figure.",
-            _HINT,
+            _COMMANDS,
             tables=_tables(parts, tables.worth),
         ),
         Section(
             "sparsity",
             "Accuracy against sparsity",
             "How far each can be pruned before it breaks.",
-            _HINT,
+            _COMMANDS,
             _cards(parts, figures.accuracy),
             folded=(*_tables(parts, tables.accuracy), *_tables(parts, tables.uncertainty)),
         ),
@@ -74,12 +72,12 @@ def _fits(parts: _Parts) -> list[Section]:
     """How the networks were trained, and what they look like inside."""
     survival = tables.survival(parts)
     return [
-        Section("training", "Training", "How the fits went.", _HINT, _cards(parts, figures.training)),
+        Section("training", "Training", "How the fits went.", _COMMANDS, _cards(parts, figures.training)),
         Section(
             "weights",
             "Weights",
             "What the methods make of the weights, how sure the posterior is of them, and what survives.",
-            _HINT,
+            _COMMANDS,
             _cards(parts, figures.weights),
             tables=() if survival is None else (survival,),
         ),
@@ -93,7 +91,7 @@ def _costs(parts: _Parts) -> list[Section]:
             "time",
             "Wall time",
             "As the jobs ran, beside other work on the machine; python -m bench.training_cost times methods side by side.",
-            _HINT,
+            _COMMANDS,
             _cards(parts, figures.time),
             folded=_tables(parts, tables.cost),
         ),
@@ -101,7 +99,7 @@ def _costs(parts: _Parts) -> list[Section]:
             "latency",
             "Latency",
             "Zeros that are stored as zeros make nothing faster: one input, one thread, ONNX Runtime.",
-            _HINT,
+            _COMMANDS,
             _cards(parts, figures.latency),
             folded=_tables(parts, tables.latency),
         ),

@@ -1,7 +1,5 @@
 from dataclasses import replace
 
-from markupsafe import Markup
-
 from bitsback.report.document import Document, Section, render
 from bitsback.report.provenance import provenance
 from bitsback.report.tables import Cell, Table
@@ -11,12 +9,12 @@ from .test_page import Page
 
 
 def document(*sections):
-    return Document("A study", Markup("Of <em>{}</em>.").format(HOSTILE), sections, provenance([]))
+    return Document("A study", f"Of {HOSTILE}.", sections, provenance([]))
 
 
 def section(*titles):
     tables = tuple(Table(title, "", ("name", "figure"), (("a", (Cell("1"),)),)) for title in titles)
-    return Section("part", "A part", "What it says.", "make rows", tables=tables)
+    return Section("part", "A part", "What it says.", ("make rows", "make more"), tables=tables)
 
 
 def test_a_page_can_be_made_of_any_sections_without_headlines():
@@ -28,7 +26,8 @@ def test_a_page_can_be_made_of_any_sections_without_headlines():
     assert not page.tags["script"]
 
 
-def test_an_empty_section_says_what_fills_it():
-    page = Page(render(document(replace(section(), key="empty"))))
-    assert "make rows" in page.text
+def test_empty_sections_say_what_fills_them_and_what_else_is_to_be_said():
+    page = Page(render(replace(document(replace(section(), key="empty")), advice="In this order.")))
+    assert {"make rows", "make more", "In this order."} <= set(page.text)
     assert "#empty" not in page.values("href")
+    assert "make rows" not in Page(render(document(section("first")))).text

@@ -42,6 +42,13 @@ def test_kinds_come_in_order_and_empty_ones_are_left_out():
     assert kinds([]) == []
 
 
+def test_a_tiny_uncertainty_is_not_told_to_the_last_digit():
+    series = {"kind": ["right"] * 3, "total": [0.5, 0.000_08, 0.0], "knowledge": [0.0012, -0.000_02, None]}
+    (kind,) = kinds([row("examples", series=series, **ENSEMBLE)])
+    assert [one.total for one in kind.examples] == ["0.50", "< 0.001", "0"]
+    assert [one.knowledge for one in kind.examples] == ["0.0012", "< 0.001", ""]
+
+
 def test_vectors_and_regressions_have_no_image():
     series = {"kind": ["right"], "label": [151.0], "answer": [148.25], "total": [3100.5], "knowledge": [12.5]}
     (kind,) = kinds([row("examples", series=series, **ENSEMBLE)])

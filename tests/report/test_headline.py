@@ -1,7 +1,7 @@
 import pytest
 
 from bitsback.report.evidence import Variant
-from bitsback.report.headline import about, tiles
+from bitsback.report.headline import about, lead, tiles
 
 from .journal import DENSE, ENSEMBLE, POINT, full, row
 
@@ -15,6 +15,12 @@ def test_the_headlines_are_about_the_packed_network():
     assert about(rows) == Variant("compressed", "point")
     assert about(full()) == Variant("compressed", "ensemble")
     assert about([]) is None
+
+
+def test_the_lead_says_what_is_compared():
+    assert "compressed ensemble network beside the dense one" in lead(full())
+    assert lead([row("accuracy", 0.9, **DENSE)]) == "So far only the dense network is measured."
+    assert lead([row("kl", 3.0, **DENSE)]) == lead([]) == "Nothing is measured yet."
 
 
 def test_figures_are_ratios_to_the_dense_network():

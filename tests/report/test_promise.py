@@ -30,5 +30,5 @@ def test_without_a_threshold_or_with_one_that_does_not_say_of_what_there_is_none
 def test_it_stands_at_the_top_of_the_page():
     rows = [row("threshold", 0.5, **OF), row("coverage", 0.9, **ENSEMBLE)]
     page = render(rows, title="x")
-    assert "at most 2 % of its answers are wrong" in page[: page.index("</header>")]
+    assert "at most 2\u00a0% of its answers are wrong" in page[: page.index("</header>")]
     assert "promise" not in render([row("coverage", 0.9, **ENSEMBLE)], title="x").partition("<body>")[2].lower()

@@ -24,11 +24,11 @@ class Section:
     Attributes:
         key: Its anchor.
         title: Its heading.
-        lead: What it answers, one sentence.
-        hint: The command that makes its rows.
+        lead: What it answers, and what holds for all its figures.
+        commands: What makes its rows, one after the other.
         cards: Figures.
         tables: Tables that are always open.
-        folded: Tables behind a line to click on, and that line.
+        folded: Tables behind a line to click on.
         kinds: Examples.
         missing: The figures that it has no rows for, as words; empty where all are there.
     """
@@ -36,7 +36,7 @@ class Section:
     key: str
     title: str
     lead: str
-    hint: str
+    commands: tuple[str, ...]
     cards: tuple[Card, ...] = ()
     tables: tuple[Table, ...] = ()
     folded: tuple[Table, ...] = ()
@@ -55,21 +55,33 @@ class Document:
 
     Attributes:
         title: Its heading; any text.
-        lead: What it is about, one or two sentences; what comes from outside is escaped.
-        sections: Its parts, in order; an empty one says which command fills it.
+        lead: What it is about, one or two sentences; any text.
+        sections: Its parts, in order; the empty ones stand together at the end and say which commands fill them.
         provenance: Where its figures come from.
         tiles: Headline numbers above the sections.
         promise: What the packed network promises, a sentence without its full stop; empty where nothing.
         cautions: What a reader is to be warned of, in sentences.
+        advice: What is said above the empty sections.
     """
 
     title: str
-    lead: Markup
+    lead: str
     sections: tuple[Section, ...]
     provenance: Provenance
     tiles: tuple[Tile, ...] = ()
     promise: str = ""
     cautions: tuple[str, ...] = ()
+    advice: str = ""
+
+    @property
+    def there(self) -> tuple[Section, ...]:
+        """The sections that have rows."""
+        return tuple(section for section in self.sections if not section.empty)
+
+    @property
+    def absent(self) -> tuple[Section, ...]:
+        """The sections that have none yet."""
+        return tuple(section for section in self.sections if section.empty)
 
 
 def write(document: Document, path: Path) -> None:
@@ -93,9 +105,16 @@ def write(document: Document, path: Path) -> None:
 def render(document: Document) -> str:
     """Gives the page as text; the same document gives the same text."""
     home = files("bitsback.report")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_unbroken
+    )
     return environment.from_string((home / "page.html").read_text("utf-8")).render(
         title=clean(document.title, 120) or "bitsback",
         style=Markup((home / "page.css").read_text("utf-8")),  # the package's own file
         document=document,
     )
+
+
+def _unbroken(found: object) -> object:
+    """Keeps a percent sign with its number at the end of a line."""
+    return found.replace(" %", "\u00a0%") if type(found) is str else found

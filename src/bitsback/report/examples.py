@@ -111,4 +111,6 @@ def _word(told: Any) -> str:
 def _figure(told: Any, *, share: bool = False) -> str:
     if not isinstance(told, int | float) or not np.isfinite(told):
         return ""
-    return f"{100 * told:.1f} %" if share else significant(float(told), 2)
+    if share:
+        return f"{100 * told:.1f} %"
+    return "< 0.001" if 0 < abs(told) < 0.001 else significant(float(told), 2)

@@ -35,6 +35,16 @@ def about(rows: Rows) -> Variant | None:
     return packed or shipped(row for row in found if finite(row) and row.of.get("stage"))
 
 
+def lead(rows: Rows) -> str:
+    """Says what the headlines are about."""
+    which = about(rows)
+    if which is None or not tiles(rows):
+        return "Nothing is measured yet."
+    if which == REFERENCE:
+        return "So far only the dense network is measured."
+    return f"The headline is the {which.name} network beside the dense one. In every bar, shorter is better."
+
+
 def tiles(rows: Rows) -> list[Tile]:
     """Gives the headline numbers that the journal has rows for."""
     found, which = settled(rows), about(rows)
