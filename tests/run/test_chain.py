@@ -6,7 +6,9 @@ from bitsback.artifact.container import read
 from bitsback.errors import RunError
 from bitsback.measure.journal import latest
 from bitsback.recipe.text import parse
-from bitsback.report.page import sections
+from bitsback.report.evidence import outsiders
+from bitsback.report.quantity import quantity
+from bitsback.report.sections import sections
 from bitsback.run.chain import chain
 from bitsback.run.evaluate import variants
 from bitsback.run.fit import recipe_of
@@ -46,6 +48,12 @@ def test_the_journal_has_every_figure_and_says_of_what(whole_run):
     assert {row.of.get("perturbation") for row in rows} == {None, "noise", "fgsm", "pgd"}
     assert {row.of["sparsity"] for row in rows if row.of.get("sweep")} == {0.0, 0.5}
     assert {row.command for row in rows} == {"bitsback run tiny.toml"}
+
+
+def test_every_figure_has_a_name_for_readers_and_the_strange_inputs_have_theirs(whole_run):
+    rows = whole_run.rows()
+    assert not {row.what for row in rows if row.series is None and quantity(row.what).name == row.what}
+    assert outsiders(rows) == gather(recipe_of(whole_run)).data.out_of_distribution_name
 
 
 def test_the_report_has_no_empty_section(whole_run):

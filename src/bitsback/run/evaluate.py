@@ -1,7 +1,7 @@
 """The third stage: how good every program of a run is, the one that ships above all, answered under ONNX Runtime."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bitsback.errors import RunError
 from bitsback.measure import quality
@@ -113,7 +113,9 @@ def _quality(made: Made, materials: Materials) -> list[Measurement]:
     data, predictor = materials.data, made.predictor()
     outside = predictor.predict(data.out_of_distribution) if len(data.out_of_distribution) else None
     of = {**made.of, "split": "test"}
-    return quality.measurements(predictor.predict(data.test.inputs), data.test.targets, outside, task=data.task, of=of)
+    rows = quality.measurements(predictor.predict(data.test.inputs), data.test.targets, outside, task=data.task, of=of)
+    named = {**of, "out_of_distribution": data.out_of_distribution_name}
+    return [replace(row, of={**row.of, **named}) if row.what == "uncertainty_histogram" else row for row in rows]
 
 
 def _size(made: Made) -> list[Measurement]:
