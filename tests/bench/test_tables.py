@@ -4,6 +4,7 @@ from bench.tables import TABLES, main, markdown
 from bench.weight_pruning_tables import accuracy, uncertainty, worth
 from bitsback.errors import DataError
 from bitsback.measure.journal import Journal, Measurement
+from examples.weight_pruning.methods import METHODS
 
 
 def ratio(value, **more):
@@ -94,8 +95,8 @@ def test_the_pruned_posterior_stands_beside_the_best_sgd_and_the_better_one_is_b
     rows = [pruned("nll", 0.05, **bayes), pruned("nll", 0.07, **bayes, seed=1), pruned("ece", 0.02, **bayes)]
     rows += [pruned("nll", 0.08), pruned("nll", 0.065, "sgd_cosine"), pruned("ece", 0.01)]
     assert lines(worth(rows))[2:] == [
-        ["MNIST", "NLL, nats", "**0.0600 ± 0.0100**", "0.0650", "SGD, momentum, cosine"],
-        ["MNIST", "ECE, %", "2.00", "**1.00**", "SGD"],
+        ["MNIST", "NLL, nats", "**0.0600 ± 0.0100**", "0.0650", METHODS["sgd_cosine"].title],
+        ["MNIST", "ECE, %", "2.00", "**1.00**", METHODS["sgd"].title],
     ]
 
 

@@ -66,8 +66,8 @@ def test_the_time_to_an_accuracy_counts_the_epoch_that_reaches_it():
 def test_what_is_never_reached_is_said():
     rows = [curve([0.5]), curve([0.99], seed=1), curve([0.5], method="sgd_cosine")]
     body = dict(tables.cost(rows, "mnist").rows)
-    assert (body["SGD"][1].text, body["SGD"][1].detail) == ("10.0 s", "1 of 2 seeds")
-    assert body["SGD, momentum, cosine"][1].text == "never"
+    assert (body[METHODS["sgd"].title][1].text, body[METHODS["sgd"].title][1].detail) == ("10.0 s", "1 of 2 seeds")
+    assert body[METHODS["sgd_cosine"].title][1].text == "never"
 
 
 @pytest.mark.parametrize(("area", "word"), [(0.9, "smaller"), (0.1, "larger"), (0.51, "nothing")])
