@@ -1,6 +1,7 @@
 """The page and the tables of the study, from made-up rows."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -27,6 +28,13 @@ def test_every_section_is_filled_and_shows_every_method(document):
     for key in ("accuracy-mnist", "nll-mnist", "test-accuracy-mnist", "weights-mnist", "epoch-mnist", "latency-mnist"):
         card = next(card for section in document.sections for card in section.cards if card.key == key)
         assert all(method.title in card.description for method in METHODS.values())
+
+
+def test_no_figure_cuts_the_name_of_a_method(document):
+    drawings = {card.key: card.svg for section in document.sections for card in section.cards}
+    for key in ("accuracy-mnist", "loss-mnist", "weights-mnist", "epoch-mnist"):
+        said = " ".join(re.findall("<text[^>]*>([^<]*)</text>", drawings[key]))
+        assert all(method.title in said for method in METHODS.values())
 
 
 def test_the_page_is_whole_by_itself(document):

@@ -64,10 +64,10 @@ def test_ticks_that_differ_read_differently():
         assert len(set(texts)) == len(texts) >= 2
 
 
-def test_a_name_takes_two_lines_at_most_and_says_that_it_is_cut():
+def test_a_name_takes_three_lines_at_most_and_says_that_it_is_cut():
     for name, expected in (
-        ("SGD, momentum, cosine, early", "SGD, momentum,\ncosine, early"),
-        ("one two three four five six seven", "one two three\nfour five six…"),
+        ("with momentum and decay, early", "with momentum\nand decay,\nearly"),
+        ("one two three four five six seven eight nine ten", "one two three\nfour five six\nseven eight…"),
         ("short", "short"),
     ):
         figure = Figure()

@@ -10,6 +10,7 @@ from bitsback.report.quantity import Kind, shown, tail
 
 _FEW = 12
 _ROW, _TIGHT = 0.4, 0.33
+_ROOM = 52  # characters over a bar: its name and its word
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ def _paint(figure: Figure, each: Bars) -> None:
     for index, (name, pale, solid) in enumerate(each.bars):
         axes.barh(index, pale, height=0.3, color=MUTED, alpha=0.35)
         axes.barh(index, solid, height=0.3, color=SERIES[0])
-        axes.text(0, index - 0.24, tail(name, 30), va="bottom", fontsize=9, color=INK)
         word = _word(pale, solid, each.kind)
+        axes.text(0, index - 0.24, tail(name, _ROOM - len(word)), va="bottom", fontsize=9, color=INK)
         axes.text(longest, index - 0.24, word, va="bottom", ha="right", fontsize=9, color=MUTED)
     axes.set(xlim=(0, longest), ylim=(len(each.bars) - 0.7, -0.75))
     axes.grid(visible=False)

@@ -16,7 +16,7 @@ from bitsback.report.figures.lines import Line, draw_lines
 from bitsback.report.quantity import Kind, clean, shown
 
 _UNITS = 72 * WIDTH
-_LONGEST = 14
+_LONGEST, _MOST_LINES = 14, 3  # of a name: characters in a line, and lines
 _LEAST_SHARES = 0.02
 
 
@@ -165,7 +165,7 @@ def _end(line: Line) -> tuple[float, float]:
 
 
 def _wrapped(label: str) -> str:
-    return "\n".join(textwrap.wrap(clean(label), _LONGEST, max_lines=2, placeholder="…")) or "?"
+    return "\n".join(textwrap.wrap(clean(label), _LONGEST, max_lines=_MOST_LINES, placeholder="…")) or "?"
 
 
 def _tick_writer(places: np.ndarray, kind: Kind) -> Callable[[float, int], str]:
