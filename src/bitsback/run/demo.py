@@ -86,7 +86,8 @@ def recipe(seed: int, folder: Path | None = None) -> Recipe:
     """The demo's run: 95 % of a small network's weights go, ten members vote, at most 3 % of answers may be wrong.
 
     The promise was chosen from the size of the calibration split: of its 288 digits, 3 % with confidence 0.9 tolerates four
-    wrong answers and 1 % none, so that a run that goes a little worse elsewhere is still given it. Of other data it is not known what they can give: the usual promise is tried.
+    wrong answers and 1 % none, so that a run that goes a little worse elsewhere is still given it. Of other data it is not
+    known what they can give: the usual promise is tried.
 
     Args:
         seed: Decides every draw.
