@@ -1,7 +1,8 @@
 """What is compared: one line per method, everything else (network, batch, epochs, data) being the same."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from bitsback.policy.choice import Saliency
 from bitsback.posterior.inference import Inference
@@ -43,6 +44,7 @@ class Method:
         title: what tables and figures call it.
         inference: the inference method.
         optimization: optimizer and schedule.
+        learning_rates: by data set, where another one than the optimization's did better on held-out images.
         dropout: the network's dropout.
         saliencies: what prunes it; the first is the method's own.
         epochs: fewer than the study's, where a method is at its best earlier.
@@ -54,6 +56,12 @@ class Method:
     dropout: float = 0.0
     saliencies: tuple[Saliency, ...] = ("magnitude",)
     epochs: int | None = None
+    learning_rates: Mapping[str, float] = field(default_factory=dict)
+
+    def optimization_for(self, dataset: str) -> Optimization:
+        """Optimizer and schedule on a data set."""
+        rate = self.learning_rates.get(dataset, self.optimization.learning_rate)
+        return replace(self.optimization, learning_rate=rate)
 
     @property
     def own_saliency(self) -> Saliency:
@@ -71,10 +79,11 @@ METHODS = {
         MeanField(ScaleMixture(0.5, 1.0, math.exp(-5)), initial_std=math.exp(-7), std_rate=1.0),
         Optimization("adam", learning_rate=1e-3, schedule="cosine"),
         saliencies=("snr", "magnitude"),
+        learning_rates={"fashion-mnist": 6e-4},
     ),
     "sgd": Method("SGD", Point(), _PLAIN),
-    "sgd_cosine": Method("SGD, momentum, cosine, weight decay", Point(), _CAREFUL),
-    "sgd_cosine_short": Method("SGD, momentum, cosine, weight decay, early", Point(), _CAREFUL, epochs=15),
+    "sgd_cosine": Method("SGD, tuned", Point(), _CAREFUL),
+    "sgd_cosine_short": Method("SGD, tuned, 15 epochs", Point(), _CAREFUL, epochs=15),
     "dropout_0.5": Method("dropout 0.5", Point(), _CAREFUL, dropout=0.5),
     "dropout_0.75": Method("dropout 0.75", Point(), _CAREFUL, dropout=0.75),
     "dropout_0.9": Method("dropout 0.9", Point(), _CAREFUL, dropout=0.9),
