@@ -34,7 +34,10 @@ class KlTerm(NamedTuple):
 
 
 def draw(mean: Tensor, log_std: Tensor, noise: Tensor, term: KlTerm) -> Tensor:
-    """Weights `[P]` = (mean + exp(log_std) · noise) · kept, whose backward pass adds the KL's gradient."""
+    """Weights `[P]` = (mean + exp(log_std) · noise) · kept, whose backward pass adds the KL's gradient.
+
+    It is added as it is, whatever the loss was multiplied by: the backward pass must start at the loss itself, with 1.
+    """
     return _Draw.apply(mean, log_std, noise, term.scale, term.kept, term.prior, term.sampled)  # pyright: ignore[reportReturnType]
 
 
