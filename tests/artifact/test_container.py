@@ -106,7 +106,7 @@ def test_what_is_not_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="is a folder, and a packed file is needed"):
         read(tmp_path)
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ArtifactError, match="not a file"):
+    with pytest.raises(ArtifactError, match="is no regular file"):
         read(tmp_path / "pipe")
 
 
