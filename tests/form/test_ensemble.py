@@ -112,5 +112,5 @@ REFUSED = [
 @pytest.mark.parametrize(("make", "shape", "said"), REFUSED)
 def test_an_operator_that_cannot_be_mapped_is_named(make, shape, said):
     network = trace(make(), shape)
-    with pytest.raises(ExportError, match=f"the operator {said} .*the point form needs no mapping"):
+    with pytest.raises(ExportError, match=f"the operator {said} .*needs no mapping"):
         ensemble(network, posterior_over(network), units(shape), 3, generator())

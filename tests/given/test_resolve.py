@@ -16,6 +16,10 @@ class Sized(nn.Sequential):
     def __init__(self, input_shape, outputs, *, width=5):
         super().__init__(nn.Flatten(), nn.Linear(input_shape[0], width), nn.Linear(width, outputs))
 
+class Named(nn.Linear):
+    def __init__(self, outputs, bias=True):
+        super().__init__(4, outputs, bias=bias)
+
 def factory(shape, classes, bias=True):
     return nn.Linear(shape[0], classes, bias=bias)
 
@@ -38,7 +42,7 @@ def own(tmp_path):
     return lambda name, **options: resolve(f"{tmp_path / 'own.py'}:{name}", (4,), 3, options)
 
 
-@pytest.mark.parametrize("name", ["Own", "Sized", "factory", "bare", "instance"])
+@pytest.mark.parametrize("name", ["Own", "Sized", "Named", "factory", "bare", "instance"])
 def test_classes_factories_and_instances_are_networks(own, name):
     assert own(name)(torch.zeros(2, 4)).shape == (2, 3)
 

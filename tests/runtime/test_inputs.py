@@ -57,9 +57,11 @@ def test_images_of_one_channel_may_lack_its_axis_and_nothing_else_may(given, sig
             (1.0, Input((3,), white=16.0), False),
             (0.3, Input((3,), white=16.0), True),
         ),
+        *((9.9, Input((1, 4, 6), white=1.0), False), (10.0, Input((1, 4, 6), white=1.0), True)),
+        *((255.0, Input((1, 4, 6), white=1.0), True), (255.0, Input((3,), white=1.0), False)),
     ],
 )
-def test_values_that_are_small_beside_white_are_suspect(largest: float, signature: Input, suspect: bool) -> None:
+def test_values_far_from_white_are_suspect(largest: float, signature: Input, suspect: bool) -> None:
     samples = np.zeros((5, *signature.shape), np.float32)
     samples[3].flat[1] = -largest
     said = doubt(samples, signature)

@@ -82,9 +82,8 @@ class StackedInterpreter(Interpreter):
 
 def _refusal(node: Node, what: str) -> str:
     where = [line.strip() for line in (node.meta.get("stack_trace") or "").splitlines() if line.strip()]
-    return (
-        f"the operator {node.target} {what} (at `{where[-1] if where else node.name}`); the point form needs no mapping"
-    )
+    place = where[-1] if where else node.name
+    return f'the operator {node.target} {what} (at `{place}`); the point form (form.name = "point") needs no mapping'
 
 
 def _over_members(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -7,7 +7,8 @@
 import contextlib
 import fnmatch
 import io
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -89,7 +90,7 @@ def _export(module: nn.Module, input_shape: tuple[int, ...], train: bool) -> Exp
     modes = [(part, part.training) for part in module.modules()]
     module.train(train)
     try:
-        with contextlib.redirect_stderr(io.StringIO()):  # where it fails it prints the graph before it raises
+        with contextlib.redirect_stderr(io.StringIO()), _silent_logs():  # where it fails it tells all before it raises
             return torch.export.export(module, (torch.zeros(3, *input_shape),), dynamic_shapes=({0: Dim.DYNAMIC},))
     except Exception as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
@@ -100,6 +101,16 @@ def _export(module: nn.Module, input_shape: tuple[int, ...], train: bool) -> Exp
     finally:
         for part, training in modes:
             part.training = training
+
+
+@contextlib.contextmanager
+def _silent_logs() -> Iterator[None]:
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _names_without_ties(module: nn.Module) -> dict[str, str]:

@@ -27,8 +27,8 @@ def resolve(
 
     Args:
         name: A key of `REFERENCE`, or what stands in a module or file: an instance; a subclass of `nn.Module`, called with
-            the options; a factory, called with the options. A class or factory with parameters `input_shape` and
-            `outputs` gets these too, and so does a factory that cannot be called without two more arguments.
+            the options; a factory, called with the options. A class or factory with a parameter `input_shape` or
+            `outputs` gets it too, and one without gets both where it cannot be called without two more arguments.
         input_shape: The shape of one input.
         outputs: How many outputs the data needs.
         options: Passed on by name.
@@ -83,10 +83,8 @@ def _call(
         signature = inspect.signature(factory)
     except (TypeError, ValueError) as error:
         raise NetworkError(f"'{name}' is {factory!r}, but must be a network, its class, or a factory") from error
-    if all(each in signature.parameters for each in _GIVEN):
-        ways = [((), {**dict(zip(_GIVEN, sizes, strict=True)), **options})]
-    else:
-        ways = [((), options), (sizes, options)]
+    named = {each: size for each, size in zip(_GIVEN, sizes, strict=True) if each in signature.parameters}
+    ways = [((), {**named, **options})] if named else [((), options), (sizes, options)]
     reasons: list[str] = []
     for args, kwargs in ways:
         try:

@@ -3,7 +3,7 @@
 - `.npy`: [N, *shape], one sample, or flat samples [N, product of shape]; images of one channel also without its axis,
   [N, H, W] or [H, W]; any real dtype, values unchanged.
 - `.csv`: a sample a line, as many numbers as the shape has elements, separated by commas; the first line may be a
-  heading; values unchanged.
+  heading (names, or the numbers 0, 1, 2, ... of the columns); values unchanged.
 - an image (PNG, JPEG, BMP, GIF, PNM, TIFF, WebP; 8 bits a channel): one sample, made grey or RGB as the network takes
   it, pixels as stored (no EXIF rotation), transparency dropped, 0..255 scaled to 0..`white`.
 
@@ -25,7 +25,7 @@ IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pbm", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB")
 MOST_PIXELS = 2**26
-_NARROW = 0.02
+_NARROW, _WIDE = 0.02, 10.0
 
 
 def read_inputs(path: str | Path, signature: Input, *, resize: bool = False) -> np.ndarray:
@@ -79,15 +79,18 @@ def _folded(samples: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 def doubt(samples: np.ndarray, signature: Input) -> str | None:
     """What looks wrong about the scale of samples that are numbers as they are in a file; None where nothing does.
 
-    They are suspect where all of them lie within 2 % of the range that the network was trained on, or where those of an
-    image do not exceed 1 and white is far above.
+    They are suspect where all of them lie within 2 % of the range that the network was trained on, where those of an image
+    do not exceed 1 and white is far above, and where those of an image reach ten times white.
 
     Args:
         samples: float32 [N, *shape], N at least 1, not all zero.
         signature: the network's input.
     """
     largest, white = float(np.abs(samples).max(initial=0.0)), signature.white
-    scaled = largest <= 1 and len(signature.shape) > 1 and white >= 10
+    image = len(signature.shape) > 1
+    if image and largest >= _WIDE * white:
+        return f"values reach {largest:.4g}, and the network was trained on values up to {white:g}: give raw values"
+    scaled = largest <= 1 and image and white >= 10
     if not largest or not (scaled or largest <= _NARROW * white):
         return None
     return (
@@ -128,8 +131,9 @@ def _numbers(cells: list[str], line: int) -> np.ndarray:
 
 
 def _heading(cells: list[str]) -> bool:
-    """Whether a first line names the columns: none of its cells is a number."""
-    return not any(_is_number(cell) for cell in cells)
+    """Whether a first line names the columns: none of its cells is a number, or they count 0, 1, 2, ..."""
+    counted = len(cells) > 2 and [cell.strip() for cell in cells] == [str(index) for index in range(len(cells))]
+    return counted or not any(_is_number(cell) for cell in cells)
 
 
 def _is_number(cell: str) -> bool:
