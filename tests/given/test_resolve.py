@@ -67,7 +67,7 @@ def test_reference_networks_have_names():
         ("number", {}, "is int, but must be a network"),
         ("text", {}, "class 'str'"),
         ("word", {}, "gave str"),
-        ("missing", {}, "has no 'missing'; it defines Own, Sized, instance"),
+        ("missing", {}, "has no 'missing'; it defines Own, Sized, Named, instance"),
     ],
 )
 def test_what_is_no_network_is_refused_in_one_sentence(own, name, options, match):

@@ -120,8 +120,13 @@ def test_csv_is_a_sample_a_line(text: str, tmp_path: Path) -> None:
 
 
 def test_csv_rows_are_folded_into_images(tmp_path: Path) -> None:
+    np.savetxt(tmp_path / "x.csv", np.arange(48).reshape(2, 24)[::-1], delimiter=",", fmt="%d")
+    np.testing.assert_array_equal(read_inputs(tmp_path / "x.csv", GREY), np.arange(48).reshape(2, 1, 4, 6)[::-1])
+
+
+def test_a_first_line_that_counts_the_columns_is_a_heading(tmp_path: Path) -> None:
     np.savetxt(tmp_path / "x.csv", np.arange(48).reshape(2, 24), delimiter=",", fmt="%d")
-    np.testing.assert_array_equal(read_inputs(tmp_path / "x.csv", GREY), np.arange(48).reshape(2, 1, 4, 6))
+    np.testing.assert_array_equal(read_inputs(tmp_path / "x.csv", GREY), np.arange(24, 48).reshape(1, 1, 4, 6))
 
 
 @pytest.mark.parametrize(
