@@ -18,7 +18,7 @@ def test_the_headlines_are_about_the_packed_network():
 
 
 def test_the_lead_says_what_is_compared():
-    assert "compressed ensemble network beside the dense one" in lead(full())
+    assert "compressed ensemble network beside the dense point" in lead(full())
     assert lead([row("accuracy", 0.9, **DENSE)]) == "So far only the dense network is measured."
     assert lead([row("kl", 3.0, **DENSE)]) == lead([]) == "Nothing is measured yet."
 

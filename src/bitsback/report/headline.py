@@ -42,7 +42,7 @@ def lead(rows: Rows) -> str:
         return "Nothing is measured yet."
     if which == REFERENCE:
         return "So far only the dense network is measured."
-    return f"The headline is the {which.name} network beside the dense one. In every bar, shorter is better."
+    return f"The headline is the {which.name} network beside the dense point. In every bar, shorter is better."
 
 
 def tiles(rows: Rows) -> list[Tile]:
