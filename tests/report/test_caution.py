@@ -44,3 +44,11 @@ def test_like_is_compared_with_like():
 def test_sweeps_and_other_splits_do_not_count():
     rows = [row("ece", 0.01, **DENSE), row("ece", 0.02, **POINT)]
     assert not cautions([*rows, row("ece", 0.5, sweep=True, **POINT), row("ece", 0.5, split="validation", **POINT)])
+
+
+@pytest.mark.parametrize(("auroc", "warned"), [(0.49, True), (0.5, False), (0.9, False), (None, False)])
+def test_strangers_that_it_is_surer_of_than_of_its_test_data_are_told(auroc, warned):
+    rows = [row("accuracy", 0.9, **POINT), row("ood_auroc_total", auroc, **POINT)]
+    assert [said.partition(":")[0] for said in cautions(rows)] == [
+        "It is surer of what it was not trained on than of its test data"
+    ] * warned
