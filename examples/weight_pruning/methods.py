@@ -70,7 +70,8 @@ class Method:
 
 
 _PLAIN = Optimization("sgd", learning_rate=0.1, momentum=0.0, schedule="constant")
-# Learning rate of 0.01, 0.02, 0.05 and weight decay of 0, 5e-4: the best NLL on 10,000 held-out training images of both sets.
+# Of learning rates 0.01 (also without weight decay), 0.02, 0.05 the one with the best NLL on 10,000 held-out images of MNIST;
+# on those of Fashion-MNIST 0.02 is better by 1 %.
 _CAREFUL = Optimization("sgd", learning_rate=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine")
 
 METHODS = {

@@ -160,7 +160,7 @@ def test_data_that_moved_are_the_same_data(tmp_path):
     images, labels = digits_like(60)
     for place, turned in (("here", labels), ("there", labels), ("else", 2 - labels)):
         write_idx_set(tmp_path / place / "own", train=(images, turned))
-    run, _ = fitted("here")
+    run, _, _ = fitted("here")
     fitted("there")
     with pytest.raises(RunError, match="fitted to other data"):
         fitted("else")

@@ -53,7 +53,7 @@ def fit(
     changes |= {"fit.epochs": epochs, "seed": seed}
     asked = recipe_from(_start(folder, recipe), changes, settings)
     with watching(as_json) as watcher:
-        _, fitted = fit_stage(folder, asked, watcher, command=TYPED.get(), fresh=fresh)
+        _, _, fitted = fit_stage(folder, asked, watcher, command=TYPED.get(), fresh=fresh)
     show(_figures(folder, fitted), as_json=as_json, text=lambda: _fitted_text(folder, asked, fitted))
 
 

@@ -7,7 +7,6 @@ from bitsback.run.compress import compress
 from bitsback.run.evaluate import evaluate
 from bitsback.run.fit import fit
 from bitsback.run.folder import RunFolder
-from bitsback.run.materials import gather
 from bitsback.run.measure import files, measure, timing
 from bitsback.run.pack import Packed, pack
 from bitsback.run.page import write_report
@@ -32,8 +31,7 @@ def chain(
     Raises:
         BitsbackError: A stage cannot be done.
     """
-    run, _ = fit(path, recipe, watcher, command=command, fresh=fresh)
-    materials = gather(recipe)
+    run, materials, _ = fit(path, recipe, watcher, command=command, fresh=fresh)
     watcher.tell("compressing")
     compress(run, materials, watch=watcher.watch)
     evaluate(run, materials, watcher)

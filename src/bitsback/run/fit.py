@@ -29,7 +29,7 @@ _OF = {"stage": "dense", "form": "point"}
 
 def fit(
     path: Path, recipe: Recipe, watcher: Watcher, *, command: str, fresh: bool = False
-) -> tuple[RunFolder, FittedNetwork]:
+) -> tuple[RunFolder, Materials, FittedNetwork]:
     """Fit the posterior that a recipe asks for, or go on with it, or find it there.
 
     Args:
@@ -40,7 +40,7 @@ def fit(
         fresh: Whether to start over: once all is known to fit, what an earlier run left in the folder is removed.
 
     Returns:
-        The folder and what was fitted.
+        The folder, what the recipe names, and what was fitted.
 
     Raises:
         RunError: The folder holds another run or one of other data, or cannot be written.
@@ -77,7 +77,7 @@ def fit(
         run.record(_rows(materials, stored), recipe.seed)
         store.save(run.file("posterior"), stored)
     run.file("checkpoint").unlink(missing_ok=True)
-    return run, dense(run, materials)
+    return run, materials, dense(run, materials)
 
 
 def recipe_of(run: RunFolder) -> Recipe:
