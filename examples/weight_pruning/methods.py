@@ -70,22 +70,26 @@ class Method:
 
 
 _PLAIN = Optimization("sgd", learning_rate=0.1, momentum=0.0, schedule="constant")
-# Of learning rates 0.01 (also without weight decay), 0.02, 0.05 the one with the best NLL on 10,000 held-out images of MNIST;
-# on those of Fashion-MNIST 0.02 is better by 1 %.
+# Each learning rate is the one with the best NLL on 10,000 held-out images after 15 epochs: for SGD without dropout of 0.01
+# (also without weight decay), 0.02 and 0.05; with dropout 0.5 of 0.02 and 0.05. With more dropout SGD diverges at these, and
+# Adam at 0.001 was better than SGD at 0.005 and 0.02 (dropout 0.75) and at 0.001 and 0.005 (0.9).
 _CAREFUL = Optimization("sgd", learning_rate=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine")
+_STEADY = Optimization("adam", learning_rate=1e-3, schedule="cosine")
 
 METHODS = {
     "bayes_by_backprop": Method(
         "Bayes by Backprop",
         MeanField(ScaleMixture(0.5, 1.0, math.exp(-5)), initial_std=math.exp(-7), std_rate=1.0),
-        Optimization("adam", learning_rate=1e-3, schedule="cosine"),
+        _STEADY,
         saliencies=("snr", "magnitude"),
         learning_rates={"fashion-mnist": 6e-4},
     ),
     "sgd": Method("SGD", Point(), _PLAIN),
     "sgd_cosine": Method("SGD, tuned", Point(), _CAREFUL),
-    "sgd_cosine_short": Method("SGD, tuned, 15 epochs", Point(), _CAREFUL, epochs=15),
-    "dropout_0.5": Method("dropout 0.5", Point(), _CAREFUL, dropout=0.5),
-    "dropout_0.75": Method("dropout 0.75", Point(), _CAREFUL, dropout=0.75),
-    "dropout_0.9": Method("dropout 0.9", Point(), _CAREFUL, dropout=0.9),
+    "sgd_cosine_short": Method(
+        "SGD, tuned, 15 epochs", Point(), _CAREFUL, epochs=15, learning_rates={"fashion-mnist": 0.02}
+    ),
+    "dropout_0.5": Method("dropout 0.5", Point(), _CAREFUL, dropout=0.5, learning_rates={"fashion-mnist": 0.02}),
+    "dropout_0.75": Method("dropout 0.75", Point(), _STEADY, dropout=0.75),
+    "dropout_0.9": Method("dropout 0.9", Point(), _STEADY, dropout=0.9),
 }
