@@ -89,7 +89,7 @@ METHODS = {
     "sgd_cosine_short": Method(
         "SGD, tuned, 15 epochs", Point(), _CAREFUL, epochs=15, learning_rates={"fashion-mnist": 0.02}
     ),
-    "dropout_0.5": Method("dropout 0.5", Point(), _CAREFUL, dropout=0.5, learning_rates={"fashion-mnist": 0.02}),
+    "dropout_0.5": Method("dropout 0.5", Point(), replace(_CAREFUL, learning_rate=0.02), dropout=0.5),
     "dropout_0.75": Method("dropout 0.75", Point(), _STEADY, dropout=0.75),
     "dropout_0.9": Method("dropout 0.9", Point(), _STEADY, dropout=0.9),
 }
