@@ -49,9 +49,12 @@ def test_what_is_declined_is_told():
         row("accuracy", 0.98, **ENSEMBLE),
         row("coverage", 0.96, **ENSEMBLE),
         row("selective_error", 0.004, **ENSEMBLE),
+        row("ood_declined", 0.75, **ENSEMBLE),
     ]
     tile = named(rows)["Answers"]
     assert tile.figure == "96.00 %"
+    assert tile.detail.startswith("declines 4.00 % of test inputs, 75.00 % of out-of-distribution inputs;")
+    assert "out-of-distribution" not in named(rows[:-1])["Answers"].detail
     assert [bar.text for bar in tile.bars] == ["2.00 %", "0.40 %"]
 
 

@@ -24,6 +24,7 @@ PARTS = ("recipe", "posterior", "compressed", "policy", "model", "dense", "journ
 VALUES = {
     *("accuracy", "nll", "brier", "ece", "ood_auroc_total", "ood_auroc_knowledge", "aurc_total", "confident_errors"),
     *("misclassification_auroc_total", "misclassification_auroc_knowledge", "coverage", "selective_error"),
+    "ood_declined",
     *("latency", "file_bytes", "parameters", "kept_parameters", "deterministic_parameters"),
     *("temperature", "kl", "epoch_seconds"),
 }

@@ -19,10 +19,16 @@ def test_each_form_stands_beside_the_same_form_of_the_dense_network(tmp_path):
         row("file_bytes", size, **of) for size, of in zip((1.0, 2.0, 3.0, 4.0), sum(sizes.values(), ()), strict=True)
     ]
     rows.append(row("file_bytes", 99.0, sweep=True, **POINT))
-    figures = Story((), (), (0.1, 0.9), rows, RunFolder(tmp_path)).figures
+    figures = Story((), (), rows, RunFolder(tmp_path)).figures
     assert [figures[form][name] for form in sizes for name in ("bytes", "dense_bytes")] == [1, 2, 3, 4]
     assert figures["point"]["latency"] is None
     assert figures["promise"] is None
+    assert figures["declined"] == {"test": None, "strange": None}
+
+
+def test_what_is_declined_is_what_the_journal_says(tmp_path):
+    rows = [row("coverage", 0.75, split="test", **ENSEMBLE), row("ood_declined", 0.5, **ENSEMBLE)]
+    assert Story((), (), rows, RunFolder(tmp_path)).figures["declined"] == {"test": 0.25, "strange": 0.5}
 
 
 def test_the_promise_leaves_room_for_four_wrong_answers():

@@ -131,10 +131,13 @@ def test_the_coverage_that_is_told_is_that_of_the_threshold_that_ships(copied_ru
         assert [row["value"] for row in said] == [pytest.approx(1 - prediction.abstain.mean())]
         assert said[0]["of"]["error_rate"] == error_rate
         assert said[0]["of"]["confidence"] == 0.8
-        reported = value(newest(copied_run.rows()), "coverage", Variant("compressed", "ensemble"))
+        rows, shipped = newest(copied_run.rows()), Variant("compressed", "ensemble")
+        reported, strange = (value(rows, what, shipped) for what in ("coverage", "ood_declined"))
         assert reported is not None
         assert reported.value == said[0]["value"]
-        kept, found = promise(newest(copied_run.rows())), decision.abstention
+        assert strange is not None
+        assert strange.value == model.predict(asked.data.out_of_distribution).abstain.mean()
+        kept, found = promise(rows), decision.abstention
         assert kept is not None
         assert (kept.threshold, kept.error_rate, kept.confidence) == (found.threshold, error_rate, 0.8)
         assert kept.accepted == found.accepted / found.calibration

@@ -64,17 +64,23 @@ def _words(met: "Met") -> list[str]:
 
 
 def _ending(story: "Story") -> list[str]:
-    known, strange = story.declined
     kept = promise(story.rows)
     return [
         *_beside_dense(story, "point"),
         *_beside_dense(story, "ensemble"),
         f"strangers  OOD AUROC {shown(story.value('ood_auroc_total', 'compressed', 'ensemble'), 'score')} by total, "
         f"{shown(story.value('ood_auroc_knowledge', 'compressed', 'ensemble'), 'score')} by knowledge",
-        *([] if kept is None else [f"promise    {kept.sentence}"]),
-        f'"{DECLINED}" to {strange:.1%} of what it has never met, and to {known:.1%} of what is like its training data',
+        f"promise    {'none: it answers everything' if kept is None else kept.sentence}",
+        *([] if kept is None else [_declined(*story.declined)]),
         f"look at    {story.run.file('report')}",
     ]
+
+
+def _declined(known: float | None, strange: float | None) -> str:
+    return (
+        f'"{DECLINED}" to {shown(strange, "share")} of what it has never met, and to {shown(known, "share")} of what is like '
+        "its training data"
+    )
 
 
 def _beside_dense(story: "Story", form: str) -> list[str]:

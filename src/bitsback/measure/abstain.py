@@ -35,6 +35,9 @@ from bitsback.measure.outputs import Outputs, check_labels, residuals
 
 Score = Literal["total", "knowledge"]
 
+OF_A_THRESHOLD = frozenset({"threshold", "calibration_coverage", "coverage", "selective_error", "ood_declined"})
+"""What the journal has of a threshold: figures of an earlier one say nothing of a later one."""
+
 _STEPS = 1000
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bitsback.measure.abstain import OF_A_THRESHOLD
 from bitsback.measure.journal import Measurement, latest
 from bitsback.report.quantity import clean
 
@@ -15,7 +16,6 @@ Rows = Sequence[Measurement]
 
 _STAGES = ("dense", "compressed")
 _FORMS = ("point", "ensemble")
-_OF_A_THRESHOLD = {"coverage", "selective_error", "threshold", "calibration_coverage"}
 
 
 class Variant(NamedTuple):
@@ -45,7 +45,7 @@ def newest(rows: Iterable[Measurement]) -> list[Measurement]:
     sparsity = packed_sparsity(ordered)
     fitting = [row for row in ordered if not is_packed(row) or number(row, "sparsity") in {None, sparsity}]
     programs = {variant(row): row.of["program"] for row in fitting if "program" in row.of}
-    thresholds = {(row.what, variant(row)): row for row in fitting if row.what in _OF_A_THRESHOLD}
+    thresholds = {(row.what, variant(row)): row for row in fitting if row.what in OF_A_THRESHOLD}
     return [
         row
         for row in fitting

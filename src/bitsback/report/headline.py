@@ -109,14 +109,16 @@ def _likelihood(rows: Rows, which: Variant) -> Tile | None:
 
 
 def _declined(rows: Rows, which: Variant) -> Tile | None:
-    coverage, error = value(rows, "coverage", which), value(rows, "selective_error", which)
+    coverage, error, strange = (value(rows, what, which) for what in ("coverage", "selective_error", "ood_declined"))
     if coverage is None or coverage.value is None:
         return None
     whole = value(rows, "accuracy", which)
     figures = [("answering all", 1.0 - whole.value)] if whole is not None and whole.value is not None else []
     figures += [("when sure", error.value)] if error is not None and error.value is not None else []
     bars = _bars(figures, "share")
-    detail = f"declines {shown(1.0 - coverage.value, 'share')}" + ("; the bars are wrong answers" if bars else "")
+    outside = "" if strange is None else f", {shown(strange.value, 'share')} of out-of-distribution inputs"
+    detail = f"declines {shown(1.0 - coverage.value, 'share')} of test inputs{outside}"
+    detail += "; the bars are wrong answers" if bars else ""
     return Tile("Answers", shown(coverage.value, "share"), detail, bars)
 
 

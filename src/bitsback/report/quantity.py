@@ -78,6 +78,9 @@ QUALITY: dict[str, Quantity] = {
     },
     "coverage": Quantity("Coverage", "share", "higher", "Share of the test inputs that it does not decline."),
     "selective_error": Quantity("Error when it answers", "share", "lower", "Share of wrong ones among its answers."),
+    "ood_declined": Quantity(
+        "OOD declined", "share", "higher", "Share of out-of-distribution inputs that it declines."
+    ),
 }
 
 COST: dict[str, Quantity] = {

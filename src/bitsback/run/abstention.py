@@ -8,7 +8,7 @@ from bitsback.given.dataset import Dataset, Split
 from bitsback.measure.abstain import Abstention, Judged, Promise, choose, figures, judge, lowest_error_rate
 from bitsback.measure.journal import Measurement, Scalar
 from bitsback.recipe.sections import Abstain
-from bitsback.runtime.predictor import Predictor
+from bitsback.runtime.predictor import Prediction, Predictor
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,19 @@ def promise_of(asked: Abstain | None) -> Promise:
     )
 
 
-def rows(decision: Decision, predictor: Predictor, data: Dataset, of: dict[str, Scalar]) -> list[Measurement]:
-    """A threshold, the share of the calibration split that it accepts, and how often it answers and errs on the test split.
+def rows(
+    decision: Decision, inside: Prediction | None, outside: Prediction | None, data: Dataset, of: dict[str, Scalar]
+) -> list[Measurement]:
+    """A threshold and what it does: how often the program answers, how often it errs, and what it declines.
 
-    There are none where there is no threshold.
+    There are none where there is no threshold. Each says of which promise it is: another promise has another threshold.
 
-    Each row says of which promise it is: another promise has another threshold.
+    Args:
+        decision: The threshold.
+        inside: The program's predictions on the test split, None where that is empty.
+        outside: On the out-of-distribution set, None where there is none.
+        data: The targets, and the set's name.
+        of: Which program.
     """
     found, promise = decision.abstention, decision.promise
     if found is None:
@@ -89,10 +96,13 @@ def rows(decision: Decision, predictor: Predictor, data: Dataset, of: dict[str, 
         Measurement("threshold", found.threshold, "nats" if data.task == "classification" else "", of=before),
         Measurement("calibration_coverage", found.accepted / found.calibration, "share", of=before),
     ]
-    if not len(data.test.inputs):
-        return kept
-    values = figures(found, _judged(predictor, data.test, promise, data))
-    return kept + [Measurement(what, value, "share", of={**said, "split": "test"}) for what, value in values.items()]
+    if inside is not None:
+        values = figures(found, judge(inside, data.test.targets, promise, task=data.task))
+        kept += [Measurement(what, value, "share", of={**said, "split": "test"}) for what, value in values.items()]
+    if outside is not None:
+        strange = {**said, "out_of_distribution": data.out_of_distribution_name}
+        kept.append(Measurement("ood_declined", float(outside.abstain.mean()), "share", of=strange))
+    return kept
 
 
 def _possible(lowest: float | None, calibration: int, promise: Promise) -> str:

@@ -44,14 +44,12 @@ class Story:
     Attributes:
         known: Inputs of the test split.
         strange: Inputs of a kind that it was not trained on.
-        declined: The shares of both that it declines, of all that there are.
         rows: The run's newest figures.
         run: The folder.
     """
 
     known: tuple[Met, ...]
     strange: tuple[Met, ...]
-    declined: tuple[float, float]
     rows: list[Measurement]
     run: RunFolder
 
@@ -68,6 +66,12 @@ class Story:
             "promise": None if kept is None else asdict(kept),
             "declined": {"test": self.declined[0], "strange": self.declined[1]},
         }
+
+    @property
+    def declined(self) -> tuple[float | None, float | None]:
+        """The shares of the test split and of strange inputs that it declines; None where it promises nothing."""
+        coverage, strange = (self.value(what, "compressed", "ensemble") for what in ("coverage", "ood_declined"))
+        return None if coverage is None else 1.0 - coverage, strange
 
     def value(self, what: str, stage: str, form: str) -> float | None:
         """A figure of a network on the test split; None where it was not measured."""
@@ -125,13 +129,12 @@ def story(run: RunFolder) -> Story:
     """
     data = load_data(recipe_of(run))
     predictor = load(run.need("model", "pack"))
-    known, strange = predictor.predict(data.test.inputs), predictor.predict(data.out_of_distribution)
+    strange = predictor.predict(data.out_of_distribution)
     names = [data.labels[target] for target in data.test.targets]
     first = range(min(_SHOWN, len(names)))
     return Story(
         known=_met(predictor, data.test.inputs, names, first),
         strange=_met(predictor, data.out_of_distribution, _held_out(data), _mixed(strange.abstain)),
-        declined=(float(known.abstain.mean()), float(strange.abstain.mean())),
         rows=newest(run.rows()),
         run=run,
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from bitsback.artifact.container import write
 from bitsback.errors import PromiseError
+from bitsback.measure.abstain import OF_A_THRESHOLD
 from bitsback.measure.journal import Measurement
 from bitsback.recipe.text import to_toml
 from bitsback.run import abstention
@@ -17,13 +18,6 @@ from bitsback.run.gallery import gallery
 from bitsback.run.identity import check_data
 from bitsback.run.materials import Materials
 from bitsback.run.programs import Made, described_again, figures_of, made_before, make, opened
-
-_DECIDED = {
-    "coverage",
-    "selective_error",
-    "threshold",
-    "calibration_coverage",
-}  # figures of a threshold: those of an earlier one say nothing of this file
 
 
 @dataclass(frozen=True)
@@ -84,18 +78,20 @@ def measurements(run: RunFolder, digest: str, decided: Sequence[Measurement] = (
         decided: Rows about its abstain threshold, in place of those about earlier thresholds.
     """
     rows = [row for row in run.rows() if row.of.get("program") == digest and "perturbation" not in row.of]
-    return figures_of([*(row for row in rows if row.what not in _DECIDED), *decided])
+    return figures_of([*(row for row in rows if row.what not in OF_A_THRESHOLD), *decided])
 
 
 def _decided(made: Made, decision: Decision, materials: Materials) -> list[Measurement]:
-    """What the threshold that ships does: how often it answers on the test split, and examples."""
+    """What the threshold that ships does: how often it answers on the test split and declines outside of it, and examples."""
     data = materials.data
     declining = opened(described_again(made.artifact, abstain=decision.rule))
-    rows = abstention.rows(decision, declining, data, made.of)
-    if not len(data.test.inputs):
+    inside, outside = (
+        declining.predict(inputs) if len(inputs) else None for inputs in (data.test.inputs, data.out_of_distribution)
+    )
+    rows = abstention.rows(decision, inside, outside, data, made.of)
+    if inside is None:
         return rows
-    outside = declining.predict(data.out_of_distribution) if len(data.out_of_distribution) else None
-    shown = gallery(declining.predict(data.test.inputs), outside, data, made.artifact.manifest.input.white, made.of)
+    shown = gallery(inside, outside, data, made.artifact.manifest.input.white, made.of)
     return [*rows, *([shown] if shown else [])]
 
 
