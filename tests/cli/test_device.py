@@ -8,6 +8,7 @@ import pytest
 
 from bitsback.artifact.container import read, write
 from bitsback.cli import _plain_prediction
+from bitsback.report.evidence import newest
 from tests.given.files import digits_like, write_idx_set
 
 WITHOUT_TORCH = """
@@ -191,6 +192,16 @@ def test_files_are_timed_without_a_run(call, whole_run):
     assert [row["what"] for row in rows] == ["latency", "latency", "latency_ratio"]
     assert {row["of"]["batch"] for row in rows} == {2}
     assert "beside the reference" in call(*words).out
+
+
+def test_measure_and_the_report_say_the_same_of_a_latency(call, copied_run):
+    said = [line for line in call("measure", copied_run.path).out.splitlines() if line.startswith("compressed")]
+    page = " ".join((call("report", copied_run.path), copied_run.file("report").read_text("utf-8"))[1].split())
+    assert len(said) == 2
+    assert all(f"<small>{line.rpartition('  ')[2]}</small>" in page for line in said)
+    rows = [row for row in newest(copied_run.rows()) if row.what == "latency_ratio"]
+    assert [row.of["form"] for row in rows if row.of.get("beside") == "dense ensemble"] == ["ensemble"]
+    assert not [row for row in rows if row.of["stage"] == "dense" and "beside" in row.of]
 
 
 def test_the_device_commands_import_no_torch(copied_run, samples):

@@ -3,7 +3,7 @@ import gc
 import pytest
 
 from bitsback.errors import RecipeError
-from bitsback.measure.latency import Candidate, LatencySettings, latency, rounds
+from bitsback.measure.latency import Candidate, LatencySettings, Pair, latency, rounds
 
 
 class Clock:
@@ -36,6 +36,22 @@ def test_ratios_and_medians_are_those_of_a_known_clock():
     ]
     assert all((row.repeats, row.device) == (5, "board") for row in rows)
     assert all((row.of["threads"], row.of["batch"]) == (1, 4) for row in rows)
+
+
+def test_a_pair_is_compared_round_by_round_and_says_with_what():
+    clock = Clock()
+    reference, slow, fast = (
+        Candidate(clock.takes(name, seconds), {"form": name})
+        for name, seconds in (("x", 1.0), ("slow", iter([1.0, 2.0, 9.0])), ("fast", iter([1.0, 4.0, 3.0])))
+    )
+    settings = LatencySettings(warmup=0, repeats=3)
+    rows = latency([slow, fast], reference, settings, pairs=[Pair(2, 1, "slow")], clock=clock)
+    assert [(row.value, row.of.get("beside")) for row in rows if row.what == "latency_ratio"] == [
+        (2.0, None),
+        (3.0, None),
+        (1.0, "slow"),
+    ]
+    assert rows[-1].of["form"] == "fast"
 
 
 def test_the_spread_is_the_quartiles_and_an_outlier_moves_nothing():

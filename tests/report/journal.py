@@ -32,14 +32,15 @@ def row(what, value=None, series=None, repeats=1, spread=None, **of):
 
 def cost():
     rows = []
-    for of, size, seconds, kept in zip(NETWORKS, (2e6, 2e5, 1e6), (1e-4, 8e-5, 4e-4), (1000, 100, 100), strict=True):
+    sizes, kept_weights = (2e6, 2e5, 1e6), (1000, 100, 100)
+    for of, size, seconds, kept in zip(NETWORKS, sizes, (1e-4, 8e-5, 4e-4), kept_weights, strict=True):
         rows += [
             row("file_bytes", size, **of),
             row("latency", seconds, repeats=50, spread=(seconds * 0.9, seconds * 1.2), batch=1, **of),
             row("parameters", 1000, **of),
             row("kept_parameters", kept, **of),
         ]
-    return rows
+    return [*rows, *(row("latency_ratio", share, batch=1, **of) for share, of in ((0.9, POINT), (3.9, ENSEMBLE)))]
 
 
 def quality():

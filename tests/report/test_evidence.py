@@ -5,6 +5,7 @@ from bitsback.report.evidence import (
     Variant,
     column,
     columns,
+    factor,
     histogram,
     is_regression,
     newest,
@@ -90,6 +91,24 @@ def test_one_networks_size_never_stands_beside_anothers_quality():
 def test_the_out_of_distribution_set_is_what_the_newest_row_says():
     rows = [row("uncertainty_histogram", series={}, out_of_distribution=name, **DENSE) for name in ("a", "b")]
     assert (outsiders(rows), outsiders(full())) == ("b", "")
+
+
+def test_how_much_faster_is_what_was_measured_round_by_round_and_never_the_ratio_of_two_medians():
+    shipped, twin = Variant("compressed", "ensemble"), Variant("dense", "ensemble")
+    medians = [row("latency", 1.0, batch=1, **DENSE), row("latency", 2.0, batch=1, **ENSEMBLE)]
+    assert factor(medians, "latency", shipped, batch=1) is None
+    ratios = [row("latency_ratio", 4.0, batch=1, **ENSEMBLE)]
+    ratios.append(row("latency_ratio", 0.5, batch=1, beside="dense ensemble", **ENSEMBLE))
+    assert factor([*medians, *ratios], "latency", shipped, batch=1) == 0.25
+    assert factor(ratios, "latency", shipped, twin, batch=1) == 2.0
+    assert factor(ratios, "latency", shipped, twin, batch=8) is None
+
+
+def test_how_much_smaller_is_the_ratio_of_two_figures():
+    rows = [row("file_bytes", 6.0, **DENSE), row("file_bytes", 3.0, **ENSEMBLE)]
+    assert factor(rows, "file_bytes", Variant("compressed", "ensemble")) == 2.0
+    assert factor(rows, "file_bytes", REFERENCE) is None
+    assert factor(rows[:1], "file_bytes", Variant("compressed", "ensemble")) is None
 
 
 def test_errors_in_the_targets_units_make_a_regression():

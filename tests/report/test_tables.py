@@ -17,7 +17,7 @@ def test_cost_is_told_beside_the_dense_network():
     found = cells(table)
     assert [name for name, _ in table.rows] == ["dense point", "compressed point", "compressed ensemble"]
     assert found["compressed point", "File"].detail == "10.0× smaller"
-    assert found["compressed ensemble", "Latency, batch 1"].detail == "4.00× slower"
+    assert found["compressed ensemble", "Latency, batch 1"].detail == "3.90× slower"
     assert found["dense point", "File"].detail == ""
     assert found["compressed point", "Latency, batch 1"].spread == "72.0–96.0 µs"
 

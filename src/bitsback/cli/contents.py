@@ -61,7 +61,8 @@ def _lines(path: Path, size: int, sections: dict[str, int], manifest: Manifest) 
         if row["what"] in {"threshold", "calibration_coverage"}:
             continue  # the promise says them
         named = quantity(str(row["what"]))
-        lines.append(f"  {named.name:26}{shown(row['value'], named.kind)} {named.unit}".rstrip())
+        name = f"Latency beside {row['of']['beside']}" if "beside" in row["of"] else named.name
+        lines.append(f"  {name:32}{shown(row['value'], named.kind)} {named.unit}".rstrip())
     return lines
 
 

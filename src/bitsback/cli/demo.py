@@ -7,7 +7,7 @@ import numpy as np
 
 from bitsback.cli.answers import DECLINED
 from bitsback.report.promise import promise
-from bitsback.report.quantity import Kind, ratio, shown, times
+from bitsback.report.quantity import Kind, shown, times
 from bitsback.report.tables import summary
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ def _beside_dense(story: "Story", form: str) -> list[str]:
     lines = []
     for what, (now, before) in pairs.items():
         name, kind, words = _COMPARED[what]
-        factor = ratio(now, before) if words else None
-        compared = f", {times(factor, *words)} than" if factor and words else ","
+        less = story.factor(what, form) if words else None
+        compared = f", {times(less, *words)} than" if less and words else ","
         lines.append(f"{name} {shown(now, kind)}{compared} the dense {form}'s {shown(before, kind)}")
     head = f"{form:11}"
     return [f"{head if index == 0 else ' ' * len(head)}{line}" for index, line in enumerate(lines)]

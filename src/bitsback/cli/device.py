@@ -8,6 +8,7 @@ import typer
 
 from bitsback.cli.options import TYPED, Json, Run
 from bitsback.cli.screen import draw, plain, show, table, warn
+from bitsback.report.quantity import ratio, times
 
 if TYPE_CHECKING:
     from bitsback.given.dataset import Dataset
@@ -151,13 +152,14 @@ def report(
 
 
 def _latencies(rows: list[Any]) -> str:
-    ratios = {(_what(row), row.of["batch"]): row.value for row in rows if row.what == "latency_ratio"}
+    compared = [row for row in rows if row.what == "latency_ratio" and "beside" not in row.of]
+    ratios = {(_what(row), row.of["batch"]): ratio(row.value, 1.0) for row in compared}
     body = []
     for row in rows:
         if row.what == "latency" and row.spread is not None:
-            ratio = ratios.get((_what(row), row.of["batch"]))
+            less = ratios.get((_what(row), row.of["batch"]))
             low, high = (f"{1e6 * each:.1f}" for each in row.spread)
-            beside = "reference" if ratio is None else f"{ratio:.2f}x"
+            beside = "reference" if less is None else times(less, "faster", "slower")
             body.append([_what(row), str(row.of["batch"]), f"{1e6 * row.value:.1f} us", f"{low} to {high}", beside])
     return table(["program", "batch", "median", "quartiles", "beside the reference"], body) + f"\n{rows[0].device}"
 

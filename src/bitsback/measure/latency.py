@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,6 +28,20 @@ class Candidate:
 
     call: Callable[[], object]
     of: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+class Pair(NamedTuple):
+    """Two that are timed and compared, by their places, the reference's being 0.
+
+    Attributes:
+        which: the one.
+        other: the one that it is compared with.
+        name: what the other is, for the journal.
+    """
+
+    which: int
+    other: int
+    name: str
 
 
 @dataclass(frozen=True)
@@ -57,6 +72,7 @@ def latency(
     reference: Candidate,
     settings: LatencySettings,
     *,
+    pairs: Sequence[Pair] = (),
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[Measurement]:
     """Time candidates and reference together.
@@ -65,18 +81,20 @@ def latency(
         candidates: what to time, beside the reference.
         reference: what they are compared with.
         settings: how.
+        pairs: further comparisons, with others than the reference.
         clock: seconds, monotonic.
 
     Returns:
         `latency` (s) for the reference and each candidate, then `latency_ratio` (x, to the reference) for each
-        candidate; the spread is the quartiles, `of` has the threads and the batch.
+        candidate, and for each pair, where `of` says `beside` what; the spread is the quartiles, `of` has the threads and
+        the batch.
     """
-    timed = rounds([reference.call, *(each.call for each in candidates)], settings, clock=clock)
-    ratios = timed[:, 1:] / timed[:, :1]
     everything = [reference, *candidates]
-    seconds = [_row("latency", "s", timed[:, i], each.of, settings) for i, each in enumerate(everything)]
-    relative = [_row("latency_ratio", "x", ratios[:, i], each.of, settings) for i, each in enumerate(candidates)]
-    return seconds + relative
+    timed = rounds([each.call for each in everything], settings, clock=clock)
+    rows = [_row("latency", "s", timed[:, i], each.of, settings) for i, each in enumerate(everything)]
+    compared = [(i, 0, each.of) for i, each in enumerate(candidates, 1)]
+    compared += [(which, other, {**everything[which].of, "beside": name}) for which, other, name in pairs]
+    return rows + [_row("latency_ratio", "x", timed[:, i] / timed[:, j], of, settings) for i, j, of in compared]
 
 
 def rounds(

@@ -10,7 +10,7 @@ import numpy as np
 
 from bitsback.measure.abstain import OF_A_THRESHOLD
 from bitsback.measure.journal import Measurement, latest
-from bitsback.report.quantity import clean
+from bitsback.report.quantity import clean, ratio
 
 Rows = Sequence[Measurement]
 
@@ -115,6 +115,20 @@ def value(rows: Rows, what: str, which: Variant, **of: object) -> Measurement | 
     """Gives the last row of `what` for one network that has a finite value."""
     found = [row for row in select(rows, what, **of) if variant(row) == which and finite(row)]
     return found[-1] if found else None
+
+
+def factor(rows: Rows, what: str, which: Variant, other: Variant = REFERENCE, /, **of: object) -> float | None:
+    """Gives how many times smaller a figure of one network is than that of another; None where that is not known.
+
+    That of a latency is measured, as the median of the rounds' own ratios; it is not the ratio of two medians.
+    """
+    if which == other:
+        return None
+    if what == "latency":
+        measured = value(rows, "latency_ratio", which, beside=None if other == REFERENCE else other.name, **of)
+        return None if measured is None else ratio(measured.value, 1.0)
+    now, before = value(rows, what, which, **of), value(rows, what, other, **of)
+    return None if now is None or before is None else ratio(now.value, before.value)
 
 
 def finite(row: Measurement) -> bool:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bitsback.measure.journal import Measurement
-from bitsback.report.evidence import REFERENCE, Rows, Variant, finite, settled, shipped, value
-from bitsback.report.quantity import Kind, clean, ratio, shown, times
+from bitsback.report.evidence import REFERENCE, Rows, Variant, factor, finite, settled, shipped, value
+from bitsback.report.quantity import Kind, clean, quantity, shown, times
 from bitsback.report.tables import batches
 
 
@@ -51,28 +51,19 @@ def tiles(rows: Rows) -> list[Tile]:
     if which is None:
         return []
     made = [
-        _file(found, which),
+        _compared(found, "file_bytes", which, ("smaller", "larger")),
         _latency(found, which),
         _weights(found, which),
         _error(found, which),
-        _likelihood(found, which),
+        _compared(found, "nll", which, ("lower", "higher")),
         _declined(found, which),
     ]
     return [tile for tile in made if tile is not None]
 
 
-def _file(rows: Rows, which: Variant) -> Tile | None:
-    pair = value(rows, "file_bytes", which), value(rows, "file_bytes", REFERENCE)
-    return _compared("File", pair, which, "bytes", ("smaller", "larger"))
-
-
 def _latency(rows: Rows, which: Variant) -> Tile | None:
-    for batch in batches(rows):
-        pair = (value(rows, "latency", which, batch=batch), value(rows, "latency", REFERENCE, batch=batch))
-        if pair[0] is not None:
-            name = f"Latency, batch {batch:g}" if batch else "Latency"
-            return _compared(name, pair, which, "seconds", ("faster", "slower"))
-    return None
+    made = (_compared(rows, "latency", which, ("faster", "slower"), batch=batch) for batch in batches(rows))
+    return next((tile for tile in made if tile is not None), None)
 
 
 def _weights(rows: Rows, which: Variant) -> Tile | None:
@@ -92,8 +83,7 @@ def _weights(rows: Rows, which: Variant) -> Tile | None:
 def _error(rows: Rows, which: Variant) -> Tile | None:
     now, before = value(rows, "accuracy", which), value(rows, "accuracy", REFERENCE)
     if now is None or now.value is None:
-        pair = value(rows, "rmse", which), value(rows, "rmse", REFERENCE)
-        return _compared("RMSE", pair, which, "number", ("lower", "higher"))
+        return _compared(rows, "rmse", which, ("lower", "higher"))
     pairs = [(_short(which, REFERENCE), 1.0 - now.value)]
     if before is not None and before.value is not None:
         pairs.insert(0, (_short(REFERENCE, which), 1.0 - before.value))
@@ -101,11 +91,6 @@ def _error(rows: Rows, which: Variant) -> Tile | None:
     if before is not None and before.value is not None and which != REFERENCE:
         detail = f"{_points(now.value - before.value)} against dense; the bars are wrong answers"
     return Tile("Accuracy", shown(now.value, "share"), detail, _bars(pairs, "share"))
-
-
-def _likelihood(rows: Rows, which: Variant) -> Tile | None:
-    pair = value(rows, "nll", which), value(rows, "nll", REFERENCE)
-    return _compared("NLL", pair, which, "number", ("lower", "higher"))
 
 
 def _declined(rows: Rows, which: Variant) -> Tile | None:
@@ -122,17 +107,17 @@ def _declined(rows: Rows, which: Variant) -> Tile | None:
     return Tile("Answers", shown(coverage.value, "share"), detail, bars)
 
 
-def _compared(
-    name: str, pair: tuple[Measurement | None, Measurement | None], which: Variant, kind: Kind, words: tuple[str, str]
-) -> Tile | None:
-    now, before = pair
+def _compared(rows: Rows, what: str, which: Variant, words: tuple[str, str], **of: float | None) -> Tile | None:
+    now, before = (value(rows, what, one, **of) for one in (which, REFERENCE))
     if now is None:
         return None
-    factor = ratio(now.value, before.value) if before is not None and which != REFERENCE else None
-    if factor is None or before is None:
-        return Tile(name, shown(now.value, kind), which.name)
+    named = quantity(what)
+    name = f"{named.name}, batch {of['batch']:g}" if of.get("batch") else named.name
+    less = factor(rows, what, which, **of)
+    if less is None or before is None:
+        return Tile(name, shown(now.value, named.kind), which.name)
     figures = ((_short(REFERENCE, which), before.value), (_short(which, REFERENCE), now.value))
-    return Tile(name, times(factor, *words), _circumstances(now), _bars(figures, kind))
+    return Tile(name, times(less, *words), _circumstances(now), _bars(figures, named.kind))
 
 
 def _circumstances(row: Measurement) -> str:

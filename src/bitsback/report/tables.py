@@ -10,9 +10,9 @@ from rich.text import Text
 from bitsback.measure.journal import Measurement
 from bitsback.report.caution import cautions
 from bitsback.report.evidence import (
-    REFERENCE,
     Rows,
     Variant,
+    factor,
     finite,
     newest,
     number,
@@ -24,7 +24,7 @@ from bitsback.report.evidence import (
     variants,
 )
 from bitsback.report.promise import promise
-from bitsback.report.quantity import QUALITY, Quantity, between, quantity, ratio, shown, times
+from bitsback.report.quantity import QUALITY, Quantity, between, quantity, shown, times
 
 _WORDS = {"file_bytes": ("smaller", "larger"), "latency": ("faster", "slower"), "kept_parameters": ("fewer", "more")}
 _ARROWS = {"higher": "↑ higher", "lower": "↓ lower", "": ""}
@@ -71,7 +71,8 @@ def cost(rows: Rows) -> Table | None:
     head = tuple(quantity(what).name + (f", batch {batch:g}" if batch else "") for what, batch in columns)
     return Table(
         "Cost, beside the dense network",
-        "A latency is a median with its spread; quality is that of the very network that was timed.",
+        "A latency is a median with its spread; how much faster that is, the median over rounds in which all were called in "
+        "turn. Quality is that of the very network that was timed.",
         ("network", *head),
         tuple(body),
     )
@@ -146,19 +147,19 @@ def on_terminal(table: Table) -> RichTable:
 
 
 def _row(rows: Rows, what: str, batch: float | None, which: Variant) -> Measurement | None:
-    return value(rows, what, which, batch=batch) if what == "latency" else value(rows, what, which)
+    return value(rows, what, which, **_circumstances(what, batch))
+
+
+def _circumstances(what: str, batch: float | None) -> dict[str, float | None]:
+    return {"batch": batch} if what == "latency" else {}
 
 
 def _cost_cell(rows: Rows, what: str, batch: float | None, which: Variant) -> Cell:
     row = _row(rows, what, batch, which)
     if row is None:
         return Cell("–")
-    reference = None if which == REFERENCE else _row(rows, what, batch, REFERENCE)
-    cell = _cell(row)
-    if what in QUALITY or reference is None:
-        return cell
-    factor = ratio(row.value, reference.value)
-    return replace(cell, detail=times(factor, *_WORDS[what])) if factor else cell
+    less = None if what in QUALITY else factor(rows, what, which, **_circumstances(what, batch))
+    return replace(_cell(row), detail=times(less, *_WORDS[what])) if less else _cell(row)
 
 
 def _quality_cells(rows: Rows, what: str, networks: Sequence[Variant]) -> tuple[Cell, ...]:

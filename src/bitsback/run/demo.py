@@ -12,7 +12,7 @@ from bitsback.given.folders import check_given, is_set, names_in
 from bitsback.measure.journal import Measurement
 from bitsback.recipe.sections import Recipe
 from bitsback.recipe.text import parse
-from bitsback.report.evidence import Variant, newest, settled, value
+from bitsback.report.evidence import Variant, factor, newest, settled, value
 from bitsback.report.promise import promise
 from bitsback.run.fit import recipe_of
 from bitsback.run.folder import RunFolder
@@ -77,6 +77,10 @@ class Story:
         """A figure of a network on the test split; None where it was not measured."""
         found = value(settled(self.rows), what, Variant(stage, form))
         return None if found is None else found.value
+
+    def factor(self, what: str, form: str) -> float | None:
+        """How many times smaller a figure is than the dense network's in the same form; None where it was not measured."""
+        return factor(settled(self.rows), what, Variant("compressed", form), Variant("dense", form))
 
     def _beside_dense(self, form: str) -> dict[str, float | None]:
         found: dict[str, float | None] = {}

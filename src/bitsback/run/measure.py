@@ -13,7 +13,7 @@ from bitsback.errors import RunError, reason
 from bitsback.lower.run.onnx import open_program
 from bitsback.measure.device import Cpu
 from bitsback.measure.journal import Measurement, Scalar
-from bitsback.measure.latency import Candidate, LatencySettings, latency
+from bitsback.measure.latency import Candidate, LatencySettings, Pair, latency
 from bitsback.recipe.sections import Measure
 from bitsback.run.folder import RunFolder
 
@@ -115,8 +115,18 @@ def measure(
             for (artifact, of), each in zip(artifacts, inputs, strict=True)
         ]
         how = LatencySettings(settings.warmup, settings.repeats, settings.threads, batch, device)
-        rows += latency(candidates[1:], candidates[0], how)
+        rows += latency(candidates[1:], candidates[0], how, pairs=_like_with_like(timed))
     return rows
+
+
+def _like_with_like(timed: Sequence[Timed]) -> list[Pair]:
+    """What is compressed beside the dense network in the same form, where that is not the reference."""
+    forms = {each.of["form"]: place for place, each in enumerate(timed) if place and each.of.get("stage") == "dense"}
+    return [
+        Pair(place, forms[each.of["form"]], f"dense {each.of['form']}")
+        for place, each in enumerate(timed)
+        if each.of.get("stage") == "compressed" and each.of["form"] in forms
+    ]
 
 
 def _candidate(artifact: Artifact, of: dict[str, Scalar], inputs: np.ndarray, threads: int) -> Candidate:
