@@ -57,6 +57,14 @@ def test_the_path_goes_from_a_network_to_a_file_that_predicts(data, fitted, tmp_
     assert said["nll"] == found["nll"]
 
 
+def test_the_file_says_at_which_temperature_was_fitted(data, tmp_path):
+    module = bb.network("mlp", data, hidden=(4,))
+    fitted = bb.prune(bb.fit(module, data, epochs=1, settings=bb.FitSettings(temperature=0.25)), 0.5)
+    for program in (bb.point(fitted), bb.ensemble(fitted, 2)):
+        bb.pack(program, tmp_path / "cold.bitsback", data)
+        assert bb.load(tmp_path / "cold.bitsback").manifest.recipe["temperature"] == 0.25
+
+
 def test_your_own_module_is_fitted_and_left_as_it_was(data):
     module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, data.outputs))
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}

@@ -20,8 +20,6 @@ from bitsback.artifact.container import write
 from bitsback.compress.masks import masks_for
 from bitsback.compress.masks import prune as pruned_by
 from bitsback.errors import PromiseError
-from bitsback.form.ensemble import ensemble as ensemble_form
-from bitsback.form.point import point as point_form
 from bitsback.form.program import Program
 from bitsback.given import dataset as datasets
 from bitsback.given.dataset import Dataset, DataSettings
@@ -133,7 +131,8 @@ def fit(
         traced, method, likelihood(data), examples(data, data.train), settings, masks=masks, path=path, watch=watch
     )
     posterior = pruned_by(fitted.posterior, masks) if masks else fitted.posterior
-    return FittedNetwork(traces.evaluation, posterior, units(data, fitted.log_noise), fitted.history, masks)
+    of_data = units(data, fitted.log_noise)
+    return FittedNetwork(traces.evaluation, posterior, of_data, fitted.history, masks, settings.temperature)
 
 
 def prune(
@@ -162,7 +161,7 @@ def point(fitted: FittedNetwork) -> Program:
     Raises:
         ExportError: It cannot be exported.
     """
-    return point_form(fitted.network, fitted.posterior, fitted.units)
+    return fitted.point()
 
 
 def ensemble(fitted: FittedNetwork, members: int = Form.members, *, seed: int = 0) -> Program:
@@ -177,8 +176,7 @@ def ensemble(fitted: FittedNetwork, members: int = Form.members, *, seed: int = 
         RecipeError: Fewer than two members are asked for.
         ExportError: It cannot be exported.
     """
-    generator = torch.Generator().manual_seed(seed)
-    return ensemble_form(fitted.network, fitted.posterior, fitted.units, members, generator)
+    return fitted.ensemble(members, torch.Generator().manual_seed(seed))
 
 
 def pack(program: Program, path: str | os.PathLike[str], data: Dataset, promise: Promise | None = None) -> int:

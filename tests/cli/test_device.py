@@ -90,6 +90,7 @@ def test_a_file_and_a_run_are_inspected(call, whole_run):
     promised = "with confidence 0.8 at most 30 % of its answers are wrong"
     assert promised in call("inspect", whole_run.file("model")).out.replace("\n", " ")
     assert promised in " ".join(call("inspect", whole_run.path).out.split())
+    assert "at temperature T = 1\n" in call("inspect", whole_run.file("model")).out
     assert "promise    none" in call("inspect", whole_run.file("dense")).out
     said = json.loads(call("inspect", whole_run.path, "--json").out)
     assert "model.bitsback" in said["files"]

@@ -56,6 +56,9 @@ def _lines(path: Path, size: int, sections: dict[str, int], manifest: Manifest) 
         f"  sections   {', '.join(f'{name} {shown(each, _BYTES)}' for name, each in sections.items())}",
         f"  tensors    {_tensors(manifest)}",
     ]
+    temperature = manifest.recipe.get("temperature")
+    if isinstance(temperature, int | float):
+        lines.append(f"  fit        at temperature T = {temperature:g}")
     lines.append(f"  promise    {_promise(manifest)}")
     for row in manifest.measurements:
         if row["what"] in {"threshold", "calibration_coverage"}:

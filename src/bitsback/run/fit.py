@@ -111,6 +111,7 @@ def from_stored(materials: Materials, stored: Stored) -> FittedNetwork:
         units(materials.data, stored.log_noise),
         stored.history,
         stored.masks,
+        stored.temperature,
     )
 
 

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from bitsback.errors import NetworkError
-from bitsback.form.program import Units
+from bitsback.form.ensemble import ensemble
+from bitsback.form.point import point
+from bitsback.form.program import Program, Units
 from bitsback.given.dataset import Dataset, Split
 from bitsback.given.network import Network, trace
 from bitsback.given.params import Params
@@ -26,6 +28,7 @@ class FittedNetwork:
         units: What ties it to the user's units.
         history: One entry for each epoch of the fit: `epoch`, `nll`, `kl`, `loss`, `seconds`.
         masks: What was pruned, 0 where a weight is gone, by param name.
+        temperature: What multiplied the KL.
     """
 
     network: Network
@@ -33,6 +36,25 @@ class FittedNetwork:
     units: Units
     history: list[dict[str, float]] = field(default_factory=list)
     masks: Params = field(default_factory=dict)
+    temperature: float = 1.0
+
+    def point(self) -> Program:
+        """The point form.
+
+        Raises:
+            ExportError: It cannot be exported.
+        """
+        return replace(point(self.network, self.posterior, self.units), temperature=self.temperature)
+
+    def ensemble(self, members: int, generator: torch.Generator) -> Program:
+        """The ensemble form.
+
+        Raises:
+            RecipeError: Fewer than two members are asked for, or no weight is random.
+            ExportError: It cannot be exported.
+        """
+        made = ensemble(self.network, self.posterior, self.units, members, generator)
+        return replace(made, temperature=self.temperature)
 
     @property
     def parameters(self) -> int:

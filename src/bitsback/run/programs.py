@@ -12,8 +12,6 @@ from bitsback.artifact import manifest as described
 from bitsback.artifact.container import Artifact, read, write
 from bitsback.artifact.manifest import Input, Manifest
 from bitsback.errors import ArtifactError, RunError
-from bitsback.form.ensemble import ensemble
-from bitsback.form.point import point
 from bitsback.form.program import Program
 from bitsback.given.dataset import Dataset, Normalization
 from bitsback.given.params import Params
@@ -50,10 +48,7 @@ class Variant:
 
     def program(self) -> Program:
         """The program in PyTorch."""
-        network, posterior, units = self.fitted.network, self.fitted.posterior, self.fitted.units
-        if self.form == "point":
-            return point(network, posterior, units)
-        return ensemble(network, posterior, units, self.members, self._generator())
+        return self.fitted.point() if self.form == "point" else self.fitted.ensemble(self.members, self._generator())
 
     def draws(self) -> Params:
         """What the program holds of each random param: the mean, or its members' values stacked."""
@@ -140,7 +135,7 @@ def artifact(program: Program, data: Dataset, recipe: dict[str, Any]) -> Artifac
     Args:
         program: Any form.
         data: What it was fitted on: labels, normalization, and real inputs to compare on.
-        recipe: What the manifest says of how it was made.
+        recipe: What the manifest says of how it was made, besides the temperature.
 
     Raises:
         ExportError: It cannot be exported, or answers otherwise than PyTorch.
@@ -156,7 +151,7 @@ def artifact(program: Program, data: Dataset, recipe: dict[str, Any]) -> Artifac
         labels=data.labels,
         normalization=_described(data.normalization),
         target_normalization=_described(data.target_normalization) if data.target_normalization else None,
-        recipe=recipe,
+        recipe={"temperature": program.temperature, **recipe},
     )
     return Artifact(manifest, lowered.graph, lowered.weights)
 
