@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bitsback.cli.failures import one_line
+from tests.cli.test_app import ORDER
 
 UNSUPPORTED = """
 import torch
@@ -70,6 +71,18 @@ BAD = {
     "not an artifact": (["predict", "own.py", "x.npy"], "not a bitsback artifact"),
     "not an artifact, inspect": (["inspect", "own.py"], "not a bitsback artifact"),
     "not an artifact, measure": (["measure", "own.py"], "not a bitsback artifact"),
+    "no number": (["compress", "new", "--sparsity", "80%"], "--sparsity is '80%'; it must be a valid number"),
+    "no whole number": (["fit", "new", "--seed=x"], "--seed is 'x'; it must be a valid integer"),
+    "too low": (["measure", "old", "--repeats", "0"], "--repeats is '0'; it must be greater than or equal to 1"),
+    "one of several": (
+        ["measure", "old", "--batch", "1", "--batch", "b"],
+        "--batch is 'b'; it must be a valid integer",
+    ),
+    "no value": (["fit", "new", "--epochs"], "'--epochs' requires an argument"),
+    "no such command": (["frobnicate"], "no such command 'frobnicate'; `bitsback --help` says what there is"),
+    "an option before the command": (["--frob", "fit"], "no such option: --frob"),
+    "nothing to predict with": (["predict"], "missing argument 'MODEL'; `bitsback predict --help` says what there is"),
+    "one too many": (["inspect", "own.py", "x.npy"], "(x.npy)"),
 }
 
 
@@ -164,6 +177,11 @@ def test_a_command_that_needs_pytorch_names_the_extra(call, place, monkeypatch, 
     monkeypatch.setattr(importlib.util, "find_spec", lambda wanted: None if wanted == "torch" else real(wanted))
     words = {"demo": [], "run": ["recipe.toml"]}.get(name, ["old"])
     check(call(name, *words), 'this command needs PyTorch; install it with pip install "bitsback[torch]"')
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_no_command_takes_an_option_that_it_does_not_have(call, place, name):
+    check(call(name, "--frobnicate"), f"no such option: --frobnicate; `bitsback {name} --help` says what there is")
 
 
 def test_an_interrupted_command_says_how_to_go_on(capsys):

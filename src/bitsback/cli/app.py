@@ -9,15 +9,23 @@ from bitsback import __version__
 from bitsback.cli import device, host
 from bitsback.cli.failures import one_line
 from bitsback.cli.options import TYPED
+from bitsback.cli.usage import usage
 
 
 class Commands(TyperGroup):
-    """The commands, none of which ends in a traceback for what a user can do wrong."""
+    """The commands, none of which ends in more than one line for what a user can do wrong."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what stands before the command; without any word it is the help that is shown."""
+        if not args:
+            return super().parse_args(ctx, args)
+        with one_line(str(ctx.obj)), usage():
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for; what it cannot do ends in one line."""
+        """Run the command that was asked for."""
         TYPED.set(str(ctx.obj))
-        with one_line(str(ctx.obj)):
+        with one_line(str(ctx.obj)), usage():
             return super().invoke(ctx)
 
 
