@@ -32,6 +32,21 @@ def test_figures_are_ratios_to_the_dense_network():
     assert "+2.00 points" in found["Accuracy"].detail
 
 
+def test_like_is_set_beside_like_in_small_print():
+    of = {"stage": "dense", "form": "ensemble"}
+    rows = [*full(), row("file_bytes", 9e6, **of), row("accuracy", 0.93, **of), row("nll", 0.46, **of)]
+    rows.append(row("latency_ratio", 0.8, batch=1, beside="dense ensemble", **ENSEMBLE))
+    details = {name: tile.detail for name, tile in named(rows).items()}
+    assert details["File"] == "9.00× smaller beside the dense ensemble"
+    assert details["Latency, batch 1"].startswith("1.25× faster beside the dense ensemble; median of 50 calls")
+    assert details["NLL"] == "2.00× higher beside the dense ensemble"
+    assert details["Accuracy"].startswith(
+        "+2.00 points beside the dense point; −1.00 points beside the dense ensemble;"
+    )
+    assert "beside the dense ensemble, like with like" in lead(rows)
+    assert "dense ensemble" not in lead(full()) + "".join(tile.detail for tile in tiles(full()))
+
+
 def test_bars_are_as_long_as_what_they_stand_for():
     dense, compressed = named(full())["File"].bars
     assert (dense.percent, compressed.percent) == (100.0, pytest.approx(50.0))

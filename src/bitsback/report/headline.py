@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bitsback.measure.journal import Measurement
-from bitsback.report.evidence import REFERENCE, Rows, Variant, factor, finite, settled, shipped, value
+from bitsback.report.evidence import REFERENCE, Rows, Variant, factor, finite, settled, shipped, value, variants
 from bitsback.report.quantity import Kind, clean, quantity, shown, times
 from bitsback.report.tables import batches
 
@@ -42,7 +42,12 @@ def lead(rows: Rows) -> str:
         return "Nothing is measured yet."
     if which == REFERENCE:
         return "So far only the dense network is measured."
-    return f"The headline is the {which.name} network beside the dense point. In every bar, shorter is better."
+    said = f"The headline is the {which.name} network beside the dense point. In every bar, shorter is better."
+    measured = variants(settled(rows))
+    like = [
+        f" Small print sets it beside the {one.name}, like with like." for one in _dense(which)[1:] if one in measured
+    ]
+    return "".join([said, *like])
 
 
 def tiles(rows: Rows) -> list[Tile]:
@@ -87,9 +92,13 @@ def _error(rows: Rows, which: Variant) -> Tile | None:
     pairs = [(_short(which, REFERENCE), 1.0 - now.value)]
     if before is not None and before.value is not None:
         pairs.insert(0, (_short(REFERENCE, which), 1.0 - before.value))
-    detail = ""
-    if before is not None and before.value is not None and which != REFERENCE:
-        detail = f"{_points(now.value - before.value)} against dense; the bars are wrong answers"
+    others = [(one.name, value(rows, "accuracy", one)) for one in _dense(which)]
+    gained = [
+        f"{_points(now.value - row.value)} beside the {name}"
+        for name, row in others
+        if row is not None and row.value is not None
+    ]
+    detail = "; ".join([*gained, "the bars are wrong answers"]) if gained else ""
     return Tile("Accuracy", shown(now.value, "share"), detail, _bars(pairs, "share"))
 
 
@@ -117,14 +126,22 @@ def _compared(rows: Rows, what: str, which: Variant, words: tuple[str, str], **o
     if less is None or before is None:
         return Tile(name, shown(now.value, named.kind), which.name)
     figures = ((_short(REFERENCE, which), before.value), (_short(which, REFERENCE), now.value))
-    return Tile(name, times(less, *words), _circumstances(now), _bars(figures, named.kind))
+    others = [(one.name, factor(rows, what, which, one, **of)) for one in _dense(which)[1:]]
+    details = [f"{times(like, *words)} beside the {name}" for name, like in others if like is not None]
+    return Tile(name, times(less, *words), "; ".join([*details, *_circumstances(now)]), _bars(figures, named.kind))
 
 
-def _circumstances(row: Measurement) -> str:
+def _dense(which: Variant) -> list[Variant]:
+    """Gives the dense networks that one is set beside: the reference, then the one in its own form where that is another."""
+    found = dict.fromkeys((REFERENCE, Variant(REFERENCE.stage, which.form)))
+    return [one for one in found if one != which]
+
+
+def _circumstances(row: Measurement) -> list[str]:
     """Says how a latency was measured; other figures have no circumstances."""
     if row.what != "latency":
-        return ""
-    return f"median of {row.repeats:,} calls on {clean(row.device, 60) or 'an unnamed device'}"
+        return []
+    return [f"median of {row.repeats:,} calls on {clean(row.device, 60) or 'an unnamed device'}"]
 
 
 def _bars(figures: Sequence[tuple[str, float | None]], kind: Kind) -> tuple[Bar, ...]:
