@@ -54,6 +54,12 @@ def test_bars_are_as_long_as_what_they_stand_for():
     assert compressed.percent == pytest.approx(80.0)
 
 
+def test_bars_name_what_tells_two_networks_apart():
+    assert [bar.name for bar in named(full())["File"].bars] == ["dense point", "compressed ensemble"]
+    rows = [row("file_bytes", size, **of) for size, of in ((2.0, DENSE), (1.0, POINT))]
+    assert [bar.name for bar in named(rows)["File"].bars] == ["dense", "compressed"]
+
+
 def test_without_the_dense_network_there_is_no_ratio():
     tile = named([row("file_bytes", 1000.0, **ENSEMBLE)])["File"]
     assert (tile.figure, tile.bars) == ("1.00 kB", ())

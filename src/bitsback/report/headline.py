@@ -159,8 +159,9 @@ def _any_form(rows: Rows, what: str, stage: str) -> Measurement | None:
 
 
 def _short(one: Variant, other: Variant) -> str:
-    """Names one of two networks by the one word that tells it from the other."""
-    return clean(one.stage if one.stage != other.stage else one.form, 16)
+    """Names one of two networks by what tells it from the other: its stage, its form, or both."""
+    told = [word for word, same in zip(one, other, strict=True) if word != same]
+    return clean(" ".join(told), 24)
 
 
 def _points(difference: float) -> str:

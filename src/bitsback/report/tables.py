@@ -71,8 +71,8 @@ def cost(rows: Rows) -> Table | None:
     head = tuple(quantity(what).name + (f", batch {batch:g}" if batch else "") for what, batch in columns)
     return Table(
         "Cost, beside the dense network",
-        "A latency is a median with its spread; how much faster that is, the median over rounds in which all were called in "
-        "turn. Quality is that of the very network that was timed.",
+        "A latency is a median with its quartiles; how many times faster is a median too, over rounds that call each network "
+        "once. Quality is that of the very network that was timed.",
         ("network", *head),
         tuple(body),
     )
