@@ -18,7 +18,7 @@ _GAP = "   "
 _WIDEST = 10
 _COMPARED: dict[str, tuple[str, Kind, tuple[str, str] | None]] = {
     "file_bytes": ("file", "bytes", ("smaller", "larger")),
-    "latency": ("one call", "seconds", ("faster", "slower")),
+    "latency": ("one call", "seconds", ("faster, round by round,", "slower, round by round,")),
     "accuracy": ("accuracy", "share", None),
 }
 
@@ -90,7 +90,7 @@ def _beside_dense(story: "Story", form: str) -> list[str]:
     for what, (now, before) in pairs.items():
         name, kind, words = _COMPARED[what]
         less = story.factor(what, form) if words else None
-        compared = f", {times(less, *words)} than" if less and words else ","
+        compared = f", {times(less, *words)} beside" if less and words else ","
         lines.append(f"{name} {shown(now, kind)}{compared} the dense {form}'s {shown(before, kind)}")
     head = f"{form:11}"
     return [f"{head if index == 0 else ' ' * len(head)}{line}" for index, line in enumerate(lines)]
