@@ -70,9 +70,10 @@ class Method:
 
 
 _PLAIN = Optimization("sgd", learning_rate=0.1, momentum=0.0, schedule="constant")
-# Each learning rate is the one with the best NLL on 10,000 held-out images after 15 epochs: for SGD without dropout of 0.01
-# (also without weight decay), 0.02 and 0.05; with dropout 0.5 of 0.02 and 0.05. With more dropout SGD diverges at these, and
-# Adam at 0.001 was better than SGD at 0.005 and 0.02 (dropout 0.75) and at 0.001 and 0.005 (0.9).
+# What was tried on 10,000 held-out images for 15 epochs: SGD without dropout at learning rates of 0.01 (also without weight
+# decay), 0.02 and 0.05, the best being 0.05 on MNIST and, by 1 % of the NLL, 0.02 on Fashion-MNIST; both are compared. With
+# dropout 0.5 0.02 is better than 0.05 on both. With more dropout SGD diverges at these, and Adam at 0.001 is better than SGD
+# at 0.005 and 0.02 (dropout 0.75) and at 0.001 and 0.005 (0.9).
 _CAREFUL = Optimization("sgd", learning_rate=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine")
 _STEADY = Optimization("adam", learning_rate=1e-3, schedule="cosine")
 
@@ -86,8 +87,9 @@ METHODS = {
     ),
     "sgd": Method("SGD", Point(), _PLAIN),
     "sgd_cosine": Method("SGD, tuned", Point(), _CAREFUL),
-    "sgd_cosine_short": Method(
-        "SGD, tuned, 15 epochs", Point(), _CAREFUL, epochs=15, learning_rates={"fashion-mnist": 0.02}
+    "sgd_cosine_short": Method("SGD, tuned, 15 epochs", Point(), _CAREFUL, epochs=15),
+    "sgd_cosine_gentle": Method(
+        "SGD, tuned, 15 epochs, 0.02", Point(), replace(_CAREFUL, learning_rate=0.02), epochs=15
     ),
     "dropout_0.5": Method("dropout 0.5", Point(), replace(_CAREFUL, learning_rate=0.02), dropout=0.5),
     "dropout_0.75": Method("dropout 0.75", Point(), _STEADY, dropout=0.75),
