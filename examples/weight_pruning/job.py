@@ -103,7 +103,7 @@ def run(job: Job, data: Dataset, checkpoints: Path, watch: Callable[[Progress], 
     exam = Exam(traces.evaluation, units(data, torch.zeros(0)), data)
     fitted = fit(
         traces.train,
-        method.inference,
+        method.inference_for(job.dataset),
         likelihood(data),
         examples(data, data.train),
         FitSettings(job.epochs, BATCH, method.optimization_for(job.dataset), seed=job.seed),

@@ -45,6 +45,7 @@ class Method:
         inference: the inference method.
         optimization: optimizer and schedule.
         learning_rates: by data set, where another one than the optimization's did better on held-out images.
+        inferences: by data set, likewise.
         dropout: the network's dropout.
         saliencies: what prunes it; the first is the method's own.
         epochs: fewer than the study's, where a method is at its best earlier.
@@ -57,6 +58,11 @@ class Method:
     saliencies: tuple[Saliency, ...] = ("magnitude",)
     epochs: int | None = None
     learning_rates: Mapping[str, float] = field(default_factory=dict)
+    inferences: Mapping[str, Inference] = field(default_factory=dict)
+
+    def inference_for(self, dataset: str) -> Inference:
+        """The inference method on a data set."""
+        return self.inferences.get(dataset, self.inference)
 
     def optimization_for(self, dataset: str) -> Optimization:
         """Optimizer and schedule on a data set."""
@@ -77,13 +83,19 @@ _PLAIN = Optimization("sgd", learning_rate=0.1, momentum=0.0, schedule="constant
 _CAREFUL = Optimization("sgd", learning_rate=0.05, momentum=0.9, weight_decay=5e-4, schedule="cosine")
 _STEADY = Optimization("adam", learning_rate=1e-3, schedule="cosine")
 
+
+def _mean_field(spike: float) -> MeanField:
+    return MeanField(ScaleMixture(0.5, 1.0, spike), initial_std=math.exp(-7), std_rate=1.0)
+
+
 METHODS = {
     "bayes_by_backprop": Method(
         "Bayes by Backprop",
-        MeanField(ScaleMixture(0.5, 1.0, math.exp(-5)), initial_std=math.exp(-7), std_rate=1.0),
+        _mean_field(spike=math.exp(-5)),
         _STEADY,
         saliencies=("snr", "magnitude"),
         learning_rates={"fashion-mnist": 6e-4},
+        inferences={"mnist": _mean_field(spike=math.exp(-6))},
     ),
     "sgd": Method("SGD", Point(), _PLAIN),
     "sgd_cosine": Method("SGD, tuned", Point(), _CAREFUL),
