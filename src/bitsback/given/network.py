@@ -87,20 +87,29 @@ def trace(
 
 
 def _export(module: nn.Module, input_shape: tuple[int, ...], train: bool) -> ExportedProgram:
+    if not isinstance(module, nn.Module) or type(module).forward is nn.Module.forward:
+        what = "has no forward" if isinstance(module, nn.Module) else "is no network"
+        raise NetworkError(f"{type(module).__name__} {what}; a torch.nn.Module with a forward is needed")
     modes = [(part, part.training) for part in module.modules()]
     module.train(train)
     try:
         with contextlib.redirect_stderr(io.StringIO()), _silent_logs():  # where it fails it tells all before it raises
             return torch.export.export(module, (torch.zeros(3, *input_shape),), dynamic_shapes=({0: Dim.DYNAMIC},))
-    except Exception as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
+    except (Exception, SystemExit) as error:  # what a user's network does may fail in any way
         raise NetworkError(
             f"{type(module).__name__} cannot be traced by torch.export with inputs of shape [batch, "
-            f"{', '.join(map(str, input_shape))}]: {reason[0]}"
+            f"{', '.join(map(str, input_shape))}]: {_why(error)}"
         ) from error
     finally:
         for part, training in modes:
             part.training = training
+
+
+def _why(error: BaseException) -> str:
+    said = str(error).strip()
+    if "specialized it to be a constant" in said:
+        return "it takes batches of one size only, and any must do"
+    return next(iter(said.splitlines()), type(error).__name__)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from bitsback.errors import NetworkError
 from bitsback.form.ensemble import ensemble
 from bitsback.form.point import point
 from bitsback.form.program import Program, Units
+from bitsback.given.compatibility import check_answers, check_compatible
 from bitsback.given.dataset import Dataset, Split
 from bitsback.given.network import Network, trace
 from bitsback.given.params import Params
@@ -89,17 +90,16 @@ def trace_both(module: nn.Module, data: Dataset, deterministic: Sequence[str] = 
     """Trace a module for training and for use, and see that it fits the data.
 
     Raises:
-        NetworkError: It cannot be traced, or has another number of outputs than the data needs.
+        NetworkError: It cannot be traced, or cannot be fitted to these data.
     """
     traces = Traces(
         train=trace(module, data.input_shape, train=True, deterministic=deterministic),
         evaluation=trace(module, data.input_shape, deterministic=deterministic),
     )
-    if traces.evaluation.outputs != data.outputs:
-        needed = "classes" if data.task == "classification" else "targets"
-        raise NetworkError(
-            f"the network has {traces.evaluation.outputs} outputs, and '{data.name}' has {data.outputs} {needed}"
-        )
+    name = type(module).__name__
+    for network in (traces.train, traces.evaluation):
+        check_compatible(network, data, name)
+    check_answers(traces.evaluation, data, name)
     return traces
 
 
