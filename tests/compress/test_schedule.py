@@ -63,5 +63,5 @@ def test_without_recovery_cycles_end_where_one_shot_does(count):
 
 
 def test_no_cycle_is_refused():
-    with pytest.raises(RecipeError, match="cycles is 0; it must be at least 1"):
+    with pytest.raises(RecipeError, match="cycles is 0; it must be a whole number, at least 1"):
         Cycles(0)

@@ -46,7 +46,7 @@ def test_a_given_folder_without_data_is_refused(tmp_path):
     with pytest.raises(DataError, match="holds no data set"):
         folders.check_given(tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="does not exist"):
+    with pytest.raises(DataError, match="is a file"):
         folders.check_given(tmp_path / "file")
     write_parquet_set(tmp_path / "pets")
     folders.check_given(tmp_path)

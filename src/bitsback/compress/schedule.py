@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bitsback.compress.masks import Masked, masks_for, prune
-from bitsback.errors import RecipeError
 from bitsback.given.params import Params
 from bitsback.policy.choice import Choice, Policy
 from bitsback.posterior.contract import Posterior
+from bitsback.settings import check_whole
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,7 @@ class Cycles:
     recover: bool = False
 
     def __post_init__(self) -> None:
-        if self.count < 1:
-            raise RecipeError(f"cycles is {self.count}; it must be at least 1")
+        check_whole("cycles", self.count, 1)
 
     def share(self, cycle: int, final: float) -> float:
         """The sparsity after cycle `cycle` of `count`, falling geometrically in what is kept: 1 − (1 − final)^(i/n)."""

@@ -16,10 +16,11 @@ import numpy as np
 
 from bitsback.errors import DataError, RecipeError, reason
 from bitsback.given import embedded, folders, out_of_distribution, splits, user_function
-from bitsback.given.named import is_named
+from bitsback.given.named import absolute, is_named
 from bitsback.given.normalization import Normalization, measure
 from bitsback.given.source import Source, Task
 from bitsback.given.splits import Split
+from bitsback.settings import check_seed
 
 __all__ = ["DataSettings", "Dataset", "Normalization", "Split", "load"]
 
@@ -126,8 +127,7 @@ def load(
         MissingExtraError: A reader needs a part of the installation that is not there.
     """
     settings = settings or DataSettings()
-    if type(seed) is not int or seed < 0:
-        raise RecipeError(f"seed = {seed!r} must be a whole number, at least 0")
+    check_seed(seed)
     try:
         source, places = _read(name, data, seed)
         return _split(source, places, seed, settings)
@@ -141,7 +141,7 @@ def _read(name: str | None, data: Path | None, seed: int) -> tuple[Source, tuple
         folders.check_given(given)
     surroundings = Path(os.environ["BITSBACK_DATA"]) if os.environ.get("BITSBACK_DATA") else None
     root = given or surroundings
-    places = (*([root, root.resolve().parent] if root else []), *folders.SYSTEM_FOLDERS)
+    places = (*([root, absolute(root).parent] if root else []), *folders.SYSTEM_FOLDERS)
     single = root is not None and folders.is_set(root)
     if root and single and (name is None or (name == DEFAULT and given)):
         return folders.read(folders.set_name(root), root), places

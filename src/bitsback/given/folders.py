@@ -58,7 +58,8 @@ def check_given(folder: Path) -> None:
         DataError: It does not exist, or neither is nor holds a data set.
     """
     if not folder.is_dir():
-        raise DataError(f"the data folder {folder} does not exist; {_LAYOUT}, or a folder of such folders")
+        wrong = "is a file" if folder.is_file() else "does not exist"
+        raise DataError(f"the data folder {folder} {wrong}; {_LAYOUT}, or a folder of such folders")
     if not is_set(folder) and not names_in(folder):
         raise DataError(f"the data folder {folder} holds no data set; {_LAYOUT}, or a folder of such folders")
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from bitsback.errors import BitsbackError
+from bitsback.errors import BitsbackError, RecipeError, reason
 
 
 def is_named(name: str) -> bool:
@@ -35,7 +35,19 @@ def beside(name: str, folder: Path) -> str:
         The name, its file's path absolute.
     """
     module, _, attribute = name.rpartition(":")
-    return f"{(folder / module).resolve()}:{attribute}" if attribute and module.endswith(".py") else name
+    return f"{absolute(folder / module)}:{attribute}" if attribute and module.endswith(".py") else name
+
+
+def absolute(path: Path) -> Path:
+    """A path that leads to the same place from anywhere.
+
+    Raises:
+        RecipeError: It holds what no path can, or is a link that leads to itself.
+    """
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise RecipeError(f"{str(path)!r} is no path that leads anywhere: {reason(error)}") from error
 
 
 def locate(name: str, error: type[BitsbackError], offers: Callable[[object], bool] = callable) -> object:
@@ -59,8 +71,8 @@ def locate(name: str, error: type[BitsbackError], offers: Callable[[object], boo
         raise error(f"there is no file {module!r} to take {attribute!r} from")
     try:
         found: object = _import_file(Path(module)) if module.endswith(".py") else _import_module(module)
-    except Exception as failure:  # the user's module may raise anything
-        raise error(f"'{module}' cannot be imported: {type(failure).__name__}: {_one_line(failure)}") from failure
+    except (Exception, SystemExit) as failure:  # the user's module may raise anything, and end a script that it is
+        raise error(f"'{module}' cannot be imported: {told(failure)}") from failure
     source = found
     for step in attribute.split("."):
         if not hasattr(found, step):
@@ -111,5 +123,7 @@ def _importable(folder: Path) -> Iterator[None]:
         sys.path.remove(entry)
 
 
-def _one_line(failure: Exception) -> str:
-    return " ".join(str(failure).split())
+def told(failure: BaseException) -> str:
+    """What the user's code failed with, on one line."""
+    said = " ".join(str(failure).split())
+    return f"{type(failure).__name__}: {said}" if said else type(failure).__name__

@@ -163,12 +163,14 @@ def _decode_all(rows: list[dict[str, Any] | None], path: Path, shape: tuple[int,
 
 
 def _decode(content: bytes, path: Path, *, grey: bool) -> np.ndarray:
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             mode = image.mode
             pixels = np.asarray(image.convert("L" if grey and mode in _GREY else "RGB"))
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path} holds an image that cannot be decoded: it is none of {', '.join(_FORMATS)}") from error
     except Exception as error:  # Pillow's decoders raise many kinds for damaged bytes
         raise DataError(f"{path} holds an image that cannot be decoded: {_one_line(error)}") from error
     if mode not in _GREY | _COLOUR:

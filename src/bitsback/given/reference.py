@@ -43,8 +43,8 @@ def mlp(
     Raises:
         NetworkError: A width is not a positive whole number, or the dropout is not in [0, 1).
     """
-    widths = tuple(hidden)
-    if not all(type(width) is int and width > 0 for width in widths):
+    widths = tuple(hidden) if isinstance(hidden, list | tuple) else None
+    if widths is None or not all(type(width) is int and width > 0 for width in widths):
         raise NetworkError(f"hidden = {hidden!r} must be positive whole numbers, such as (500, 500)")
     _check_dropout(dropout)
     layers: list[nn.Module] = [nn.Flatten()]

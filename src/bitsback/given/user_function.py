@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bitsback.errors import DataError
 from bitsback.given import arrays
-from bitsback.given.named import locate
+from bitsback.given.named import locate, told
 from bitsback.given.source import Pair, Source, check_shape, classification, regression
 
 _NEEDED = ("train", "test")
@@ -34,9 +34,8 @@ def read(name: str) -> Source:
         raise DataError(f"'{name}' is {type(function).__name__}, but must be a function that returns a dict")
     try:
         returned = function()
-    except Exception as failure:  # the user's function may raise anything
-        reason = " ".join(str(failure).split())
-        raise DataError(f"'{name}' failed with {type(failure).__name__}: {reason}") from failure
+    except (Exception, SystemExit) as failure:  # the user's function may raise anything
+        raise DataError(f"'{name}' failed with {told(failure)}") from failure
     module, _, attribute = name.rpartition(":")
     short = f"{Path(module).name}:{attribute}"
     return _checked(_content(returned, name), short)
@@ -86,6 +85,6 @@ def _task(given: object, targets: object, name: str) -> str:
             if arrays.numbers(targets, f"training targets of '{name}'").dtype.kind == "f"
             else "classification"
         )
-    if given not in {"classification", "regression"}:
+    if not isinstance(given, str) or given not in {"classification", "regression"}:
         raise DataError(f"the task of '{name}' is {given!r}, but must be 'classification' or 'regression'")
-    return str(given)
+    return given

@@ -6,6 +6,7 @@ plain containers (`weights_only=True`).
 
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,8 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     try:
         content = _read(path)
     except Exception as error:  # damaged bytes make the two loaders raise many kinds
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = "it is none, or holds more than tensors" if isinstance(error, UnpicklingError) else said
         raise NetworkError(f"{path} cannot be read as a safetensors file or PyTorch checkpoint: {reason}") from error
     if isinstance(content, Mapping) and isinstance(content.get(_WRAPPER), Mapping):
         content = content[_WRAPPER]

@@ -1,5 +1,6 @@
 """The state of a training run and the one step that changes it."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from bitsback.posterior.contract import Posterior
 from bitsback.posterior.inference import Batch, Objective
 from bitsback.posterior.optimization import Optimization
 from bitsback.posterior.streams import stream
+from bitsback.settings import check_among, check_seed, check_whole, is_number
 
 KlWeighting = Literal["even", "geometric"]
 
@@ -55,14 +57,17 @@ class FitSettings:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "threads"):
-            if getattr(self, name) < 1:
-                raise RecipeError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if self.kl_weighting not in get_args(KlWeighting):
-            raise RecipeError(
-                f"kl_weighting is {self.kl_weighting!r}; it must be one of {', '.join(get_args(KlWeighting))}"
-            )
-        if not 0 <= self.temperature < float("inf"):
-            raise RecipeError(f"temperature is {self.temperature}; it must be a finite number, at least 0")
+            check_whole(name, getattr(self, name), 1)
+        check_seed(self.seed)
+        if not isinstance(self.optimization, Optimization):
+            raise RecipeError(f"optimization is {self.optimization!r}; it must be an Optimization")
+        check_among("kl_weighting", self.kl_weighting, get_args(KlWeighting))
+        check_among("antithetic", self.antithetic, (True, False))
+        check_among("compile", self.compile, (True, False, None))
+        for name in ("temperature", "checkpoint_seconds"):
+            value = getattr(self, name)
+            if not (is_number(value) and 0 <= value < math.inf):
+                raise RecipeError(f"{name} is {value!r}; it must be a finite number, at least 0")
 
 
 class Examples(NamedTuple):
@@ -146,19 +151,23 @@ class Loop:
     def _report(self, loss: Tensor, epoch: int, index: int) -> None:
         if self.state.step % 10 == 0 or index == self.per_epoch - 1:
             self.last_nll = float(loss.detach())
-            if self.last_nll != self.last_nll or self.last_nll in {float("inf"), float("-inf")}:
-                raise DataError(
-                    f"the loss is {self.last_nll} after {self.state.step} steps; a smaller learning rate than "
-                    f"{self.settings.optimization.learning_rate} is needed"
-                )
+            self._check_finite(self.last_nll)
         if index == self.per_epoch - 1:
             self._end_epoch(epoch)
+
+    def _check_finite(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise DataError(
+                f"the loss is {loss} after {self.state.step} steps; a smaller learning rate than "
+                f"{self.settings.optimization.learning_rate} is needed"
+            )
 
     def _end_epoch(self, epoch: int) -> None:
         draws = stream(self.settings.seed, "kl", epoch)
         variables = {name: tensor.detach() for name, tensor in self.state.variables.items()}
         nll, kl = float(self.nll_sum) / self.per_epoch, self.objective.kl(variables, draws)
         loss = nll + self.settings.temperature * kl / len(self.examples.inputs)
+        self._check_finite(loss)
         entry = {"epoch": epoch + 1, "nll": nll, "kl": kl, "loss": loss, "seconds": time.monotonic() - self.began}
         entry |= self.observe(self.objective.posterior(variables, self.state.buffers))
         self.state.history.append(entry)

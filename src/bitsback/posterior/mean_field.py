@@ -8,7 +8,6 @@ summed over all weights:
 The standard deviations are trained as logarithms, so that the entropy's gradient is a constant.
 """
 
-import math
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
@@ -24,10 +23,10 @@ from bitsback.posterior.likelihood import Likelihood
 from bitsback.posterior.local_reparametrization import LocalReparametrization, reparametrizable
 from bitsback.posterior.prior import Prior, ScaleMixture
 from bitsback.posterior.variational_weights import KlTerm, draw, kl_gradient_only, kl_value
+from bitsback.settings import check_among, check_positive
 
 Estimator = Literal["weight_sampling", "local_reparametrization"]
 Kl = Literal["sampled", "closed_form"]
-_KLS = get_args(Kl)
 
 
 @dataclass(frozen=True)
@@ -78,28 +77,21 @@ class MeanField:
     std_rate: float = 5.0
     starts: Params = field(default_factory=dict, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        if isinstance(self.prior, type) or not isinstance(self.prior, Prior):
+            raise RecipeError(f"prior is {self.prior!r}; it must be a prior, such as Normal(1.0) or ScaleMixture()")
+        check_among("estimator", self.estimator, get_args(Estimator))
+        check_among("kl", self.kl, (*get_args(Kl), None))
+        check_positive("initial_std", self.initial_std)
+        check_positive("std_rate", self.std_rate)
+
     def starting_at(self, posterior: Posterior) -> "MeanField":
         """The same settings with standard deviations that start at a posterior's, where it has any."""
         starts = {name: var.sqrt() for name, (_, var) in posterior.marginals().items()}
         return replace(self, starts=starts)
 
     def objective(self, network: Network, likelihood: Likelihood, masks: Params) -> "MeanFieldObjective":
-        """The negative ELBO on a network traced for training.
-
-        Raises:
-            RecipeError: the estimator or the KL has another name, or the initial standard deviation or its rate is not a
-                positive number.
-        """
-        for name, value, allowed in (
-            ("estimator", self.estimator, get_args(Estimator)),
-            ("kl", self.kl, (*_KLS, None)),
-        ):
-            if value not in allowed:
-                raise RecipeError(f"{name} is {value!r}; it must be one of {', '.join(map(str, allowed))}")
-        for name in ("initial_std", "std_rate"):
-            value = getattr(self, name)
-            if not (value > 0 and math.isfinite(value)):
-                raise RecipeError(f"{name} is {value}; it must be a positive number")
+        """The negative ELBO on a network traced for training."""
         return MeanFieldObjective(self, network, likelihood, masks)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bitsback.errors import RecipeError
+from bitsback.settings import check_among, check_positive, is_number
 
 Optimizer = Literal["adam", "sgd"]
 Schedule = Literal["cosine", "constant"]
@@ -33,18 +34,13 @@ class Optimization:
     schedule: Schedule = "cosine"
 
     def __post_init__(self) -> None:
-        for name, value, allowed in (
-            ("optimizer", self.optimizer, get_args(Optimizer)),
-            ("schedule", self.schedule, get_args(Schedule)),
-        ):
-            if value not in allowed:
-                raise RecipeError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
-        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
-            raise RecipeError(f"learning_rate is {self.learning_rate}; it must be a positive number")
-        if not 0 <= self.momentum < 1:
-            raise RecipeError(f"momentum is {self.momentum}; it must be at least 0 and below 1")
-        if not self.weight_decay >= 0:
-            raise RecipeError(f"weight_decay is {self.weight_decay}; it must be at least 0")
+        check_among("optimizer", self.optimizer, get_args(Optimizer))
+        check_among("schedule", self.schedule, get_args(Schedule))
+        check_positive("learning_rate", self.learning_rate)
+        if not (is_number(self.momentum) and 0 <= self.momentum < 1):
+            raise RecipeError(f"momentum is {self.momentum!r}; it must be a number, at least 0 and below 1")
+        if not (is_number(self.weight_decay) and 0 <= self.weight_decay < math.inf):
+            raise RecipeError(f"weight_decay is {self.weight_decay!r}; it must be a finite number, at least 0")
 
     def build(self, variables: list[Tensor], rates: Sequence[float] | None = None) -> torch.optim.Optimizer:
         """The optimizer for leaf tensors, with one fused pass per step.

@@ -15,17 +15,19 @@ al., "Weight Uncertainty in Neural Networks", ICML 2015, eq. 7.
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from bitsback.errors import RecipeError
+from bitsback.settings import is_number
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 _FLAT = 40.0  # exp(40) is past every float32 ratio that matters; a larger exponent only costs denormals and overflow
 
 
+@runtime_checkable
 class Prior(Protocol):
     """A zero-mean prior over one weight, as a function of its square (or second moment)."""
 
@@ -86,8 +88,8 @@ class ScaleMixture:
 
     def __post_init__(self) -> None:
         _check_positive(std1=self.std1, std2=self.std2)
-        if not 0 < self.pi < 1:
-            raise RecipeError(f"the mixture's pi is {self.pi}; it must lie strictly between 0 and 1")
+        if not (is_number(self.pi) and 0 < self.pi < 1):
+            raise RecipeError(f"the mixture's pi is {self.pi!r}; it must lie strictly between 0 and 1")
         if self.std2 >= self.std1:
             raise RecipeError(f"the mixture's std2 is {self.std2}; it must be smaller than std1 = {self.std1}")
 
@@ -112,5 +114,5 @@ class ScaleMixture:
 
 def _check_positive(**stds: float) -> None:
     for name, std in stds.items():
-        if not (std > 0 and math.isfinite(std)):
-            raise RecipeError(f"the prior's {name} is {std}; a standard deviation must be a positive number")
+        if not (is_number(std) and 0 < std < math.inf):
+            raise RecipeError(f"the prior's {name} is {std!r}; a standard deviation must be a positive number")

@@ -41,6 +41,8 @@ class TensorFile:
     """
 
     def __init__(self, path: Path, format_name: str) -> None:
+        if path.is_dir():
+            raise RunError(f"{path} is a folder, and a file is needed")
         try:
             with safetensors.safe_open(path, framework="pt") as file:
                 self.words: dict[str, str] = file.metadata() or {}

@@ -12,6 +12,7 @@ from bitsback.errors import RecipeError
 from bitsback.measure.abstain import Promise, Score
 from bitsback.measure.latency import LatencySettings
 from bitsback.policy.choice import Policy, Saliency
+from bitsback.settings import check_seed
 
 _STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}
 
@@ -273,8 +274,15 @@ class Recipe:
     measure: Measure = field(default_factory=Measure)
 
     def __post_init__(self) -> None:
-        _check(self.seed >= 0, "seed", self.seed, "at least 0")
+        check_seed(self.seed)
         _check(0 <= self.temperature < math.inf, "temperature", self.temperature, "a finite number, at least 0")
+        undecayed = self.fit.weight_decay == 0 or self.inference.method == "point"
+        _check(
+            undecayed,
+            "fit.weight_decay",
+            self.fit.weight_decay,
+            "0 where inference.method is 'mean_field': it has a prior",
+        )
         drawn = self.form.name != "ensemble" or self.inference.method != "point"
         _check(drawn, "form.name", self.form.name, "'point' where inference.method is 'point': nothing can be drawn")
 

@@ -30,7 +30,7 @@ def read(path: Path) -> Recipe:
         content = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise RecipeError(f"there is no recipe {path}") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RecipeError(f"the recipe {path} cannot be read as TOML: {reason(error)}") from error
     return parse(content, path.parent)
 
@@ -49,7 +49,7 @@ def parse(content: Mapping[str, Any], beside: Path = Path()) -> Recipe:
 
     others = _not_chosen(content)
     try:
-        return TypeAdapter(Recipe).validate_json(json.dumps(_prepared(content, beside), default=str))
+        return TypeAdapter(Recipe).validate_json(json.dumps(_prepared(_with_kinds(content), beside), default=str))
     except ValidationError as error:
         raise RecipeError(_sentence(error.errors(include_url=False), others)) from error
 
@@ -65,7 +65,7 @@ def _prepared(content: Mapping[str, Any], beside: Path) -> dict[str, Any]:
     for part, key in (*_PATHS, *_NAMES):
         table = found.get(part)
         if isinstance(table, Mapping) and isinstance(table.get(key), str):
-            there = named.beside(table[key], beside) if key == "name" else str((beside / table[key]).resolve())
+            there = named.beside(table[key], beside) if key == "name" else str(named.absolute(beside / table[key]))
             found[part] = {**table, key: there}
     compress = found.get("compress")
     if isinstance(compress, Mapping) and "policy" in compress:
@@ -80,7 +80,7 @@ def _policy(found: object, beside: Path) -> Policy:
         if not isinstance(found, Mapping):
             raise RecipeError(f"compress.policy is {found!r}; it must be a table, or the name of a file")
         return from_toml(toml.dumps(found))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RecipeError(f"compress.policy names {found!r}, which cannot be read: {reason(error)}") from error
     except (PolicyError, TypeError) as error:
         raise RecipeError(f"compress.policy is wrong: {error}") from error
@@ -102,6 +102,17 @@ def _not_chosen(content: Mapping[str, Any]) -> set[str]:
             raise RecipeError(f"{where} is {asked!r}; it must be one of {', '.join(kinds)}")
         others |= set(kinds.values()) - {kinds[asked]}
     return others
+
+
+def _with_kinds(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The tables with the kinds of `inference` and of prior written out, so that no other one is taken for its keys."""
+    found = dict(content)
+    inference = found.get("inference")
+    if isinstance(inference, dict):
+        found["inference"] = inference = {"method": next(iter(_METHODS)), **inference}
+        if isinstance(inference.get("prior"), dict):
+            inference["prior"] = {"name": next(iter(_PRIORS)), **inference["prior"]}
+    return found
 
 
 def _sentence(problems: list[Any], others: set[str]) -> str:
