@@ -10,6 +10,7 @@ from bitsback.run.folder import RunFolder
 from bitsback.run.measure import files, measure, timing
 from bitsback.run.pack import Packed, pack
 from bitsback.run.page import write_report
+from bitsback.run.rehearsal import rehearse_all
 from bitsback.run.watcher import Watcher
 
 
@@ -31,7 +32,7 @@ def chain(
     Raises:
         BitsbackError: A stage cannot be done.
     """
-    run, materials, _ = fit(path, recipe, watcher, command=command, fresh=fresh)
+    run, materials, _ = fit(path, recipe, watcher, command=command, fresh=fresh, rehearsal=rehearse_all)
     watcher.tell("compressing")
     compress(run, materials, watch=watcher.watch)
     evaluate(run, materials, watcher)

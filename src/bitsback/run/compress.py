@@ -23,7 +23,7 @@ from bitsback.posterior.store import Stored
 from bitsback.recipe.sections import Recipe
 from bitsback.recipe.text import to_toml
 from bitsback.run import portrait
-from bitsback.run.fit import dense, from_stored
+from bitsback.run.fit import dense, found, from_stored
 from bitsback.run.fitted import FittedNetwork, at_mean, examples, likelihood
 from bitsback.run.folder import RunFolder
 from bitsback.run.identity import check_data
@@ -64,9 +64,9 @@ def compressed(run: RunFolder, materials: Materials) -> FittedNetwork:
     """What `compress` left in the folder.
 
     Raises:
-        RunError: It is not there or damaged.
+        RunError: It is not there, damaged, or over another network.
     """
-    return from_stored(materials, store.load(run.need("compressed", "compress")))
+    return found(run.need("compressed", "compress"), materials)
 
 
 def sparsity(fitted: FittedNetwork) -> float:

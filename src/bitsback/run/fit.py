@@ -1,13 +1,14 @@
 """The first stage: from a recipe to a posterior in a run folder."""
 
 import tomllib
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bitsback.errors import RunError, reason
+from bitsback.errors import DataError, RecipeError, RunError, reason
 from bitsback.measure.journal import Measurement
 from bitsback.posterior import fit as training
 from bitsback.posterior import store
@@ -28,7 +29,13 @@ _OF = {"stage": "dense", "form": "point"}
 
 
 def fit(
-    path: Path, recipe: Recipe, watcher: Watcher, *, command: str, fresh: bool = False
+    path: Path,
+    recipe: Recipe,
+    watcher: Watcher,
+    *,
+    command: str,
+    fresh: bool = False,
+    rehearsal: Callable[[Materials], None] = rehearse,
 ) -> tuple[RunFolder, Materials, FittedNetwork]:
     """Fit the posterior that a recipe asks for, or go on with it, or find it there.
 
@@ -38,6 +45,7 @@ def fit(
         watcher: Is told when training begins, and how it goes.
         command: What the journal names as the origin of the rows.
         fresh: Whether to start over: once all is known to fit, what an earlier run left in the folder is removed.
+        rehearsal: Sees before a new fit that what comes after it can be done.
 
     Returns:
         The folder, what the recipe names, and what was fitted.
@@ -45,18 +53,22 @@ def fit(
     Raises:
         RunError: The folder holds another run or one of other data, or cannot be written.
         ExportError: What will ship cannot be made of this network.
+        DataError: The loss stops being a number; of a run that began here, nothing is left.
+        RecipeError: A setting is out of range; the same.
         BitsbackError: Something that the recipe names is not there or does not fit.
     """
     folder.check_free(path)
     there = RunFolder(path)
     if not fresh:
         check_same(path, recipe, _HOW_TO_GO_ON)
-    materials, settings, method = gather(recipe), fit_settings(recipe), inference(recipe)
+    materials = gather(recipe)
+    inference(recipe)  # refuses what is out of range before anything is written
     data = materials.data
     if not fresh:
         check_data(there, data)
     if fresh or not (there.has("posterior") or there.has("checkpoint")):
-        rehearse(materials)
+        rehearsal(materials)
+    new = fresh or not folder.there(path)
     run = folder.make(path, command)
     if fresh:
         folder.clear(run)
@@ -64,32 +76,43 @@ def fit(
     remember_data(run, data)
     if not run.has("posterior"):
         watcher.tell(f"fitting {Path(recipe.network.name).name} to {data.name}, {len(data.train.inputs):,} samples")
-        fitted = training.fit(
-            materials.traces.train,
-            method,
-            likelihood(data),
-            examples(data, data.train),
-            settings,
-            path=run.file("checkpoint"),
-            watch=watcher.watch,
-        )
-        stored = Stored(fitted.posterior, fitted.log_noise, recipe.temperature, fitted.history)
+        try:
+            stored = _trained(run, materials, watcher)
+        except (DataError, RecipeError):
+            if new:  # nothing is there to go on from, and whoever tries again will ask for something else
+                folder.remove(run)
+            raise
         run.record(_rows(materials, stored), recipe.seed)
         store.save(run.file("posterior"), stored)
     run.file("checkpoint").unlink(missing_ok=True)
     return run, materials, dense(run, materials)
 
 
+def _trained(run: RunFolder, materials: Materials, watcher: Watcher) -> Stored:
+    recipe, data = materials.recipe, materials.data
+    fitted = training.fit(
+        materials.traces.train,
+        inference(recipe),
+        likelihood(data),
+        examples(data, data.train),
+        fit_settings(recipe),
+        path=run.file("checkpoint"),
+        watch=watcher.watch,
+    )
+    return Stored(fitted.posterior, fitted.log_noise, recipe.temperature, fitted.history)
+
+
 def recipe_of(run: RunFolder) -> Recipe:
     """The recipe that a run folder holds.
 
     Raises:
-        RunError: There is none.
-        RecipeError: A key or a value in it is wrong.
+        RunError: There is none, or it was edited into none.
     """
     path = run.need("recipe", "fit")
     try:
         return parse(tomllib.loads(path.read_text("utf-8")))
+    except RecipeError as error:
+        raise RunError(f"{path} is wrong: {error}") from error
     except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read: {reason(error)}") from error
 
@@ -98,9 +121,29 @@ def dense(run: RunFolder, materials: Materials) -> FittedNetwork:
     """What `fit` left in the folder.
 
     Raises:
-        RunError: It is not there or damaged.
+        RunError: It is not there, damaged, or over another network.
     """
-    return from_stored(materials, store.load(run.need("posterior", "fit")))
+    return found(run.need("posterior", "fit"), materials)
+
+
+def found(path: Path, materials: Materials) -> FittedNetwork:
+    """A posterior from its file, with the network that it is over.
+
+    Raises:
+        RunError: The file is damaged, or of another network.
+    """
+    stored, network = store.load(path), materials.traces.evaluation
+    random = {name: marginal.mean for name, marginal in stored.posterior.marginals().items()}
+    held = {name: tuple(tensor.shape) for name, tensor in {**random, **stored.posterior.fixed}.items()}
+    needed = {name: tuple(tensor.shape) for name, tensor in {**network.params, **network.buffers}.items()}
+    differing = [name for name in {**random, **needed} if held.get(name) != needed.get(name)]
+    if differing:
+        name = differing[0]
+        raise RunError(
+            f"{path} is of another network than the recipe beside it: '{name}' is {held.get(name, 'not there')} in the "
+            f"posterior and {needed.get(name, 'not there')} in the network"
+        )
+    return from_stored(materials, stored)
 
 
 def from_stored(materials: Materials, stored: Stored) -> FittedNetwork:
@@ -126,7 +169,7 @@ def check_same(path: Path, recipe: Recipe, advice: str = "a run with others need
     Raises:
         RunError: The folder holds a run with another seed, temperature, data, network, inference or fit.
     """
-    if not (path / "run.json").exists() or not folder.open_run(path).has("recipe"):
+    if not folder.there(path) or not folder.open_run(path).has("recipe"):
         return
     before = recipe_of(folder.open_run(path))
     before = replace(

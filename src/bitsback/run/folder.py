@@ -136,13 +136,18 @@ def _content(path: Path) -> bytes:
         raise RunError(f"{path} cannot be read: {reason(error)}") from error
 
 
+def there(path: Path) -> bool:
+    """Whether there is a run folder, of whatever version."""
+    return (path / "run.json").exists()
+
+
 def make(path: Path, command: str) -> RunFolder:
     """Open a run folder, or make a new one where there is none.
 
     Raises:
         RunError: The folder holds something else, is of another version, or cannot be made.
     """
-    if (path / "run.json").exists():
+    if there(path):
         return open_run(path, command)
     check_free(path)
     try:
@@ -175,13 +180,28 @@ def clear(run: RunFolder) -> None:
         raise RunError(f"{run.path} cannot be cleared: {reason(error)}") from error
 
 
+def remove(run: RunFolder) -> None:
+    """Remove what bitsback wrote, and the folder too where nothing else lies in it.
+
+    Raises:
+        RunError: Something cannot be removed.
+    """
+    clear(run)
+    try:
+        (run.path / "run.json").unlink(missing_ok=True)
+        with suppress(OSError):  # it stays where something else lies in it
+            run.path.rmdir()
+    except OSError as error:
+        raise RunError(f"{run.path} cannot be removed: {reason(error)}") from error
+
+
 def check_free(path: Path) -> None:
     """Refuse a place where no run folder can be: before anything is computed for it.
 
     Raises:
         RunError: There is a file, or a folder with other things in it.
     """
-    if (path / "run.json").exists():
+    if there(path):
         open_run(path)
     elif path.is_dir() and any(path.iterdir()):
         raise RunError(f"{path} is a folder with other things in it; give a new or empty one for the run")

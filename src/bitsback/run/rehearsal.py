@@ -1,11 +1,15 @@
 """A rehearsal before the fit: what will ship is made of the untrained network, so that training is never for nothing."""
 
+from pathlib import Path
+
 import torch
 
+from bitsback.compress.masks import masks_for, prune
 from bitsback.form.ensemble import ensemble
 from bitsback.form.point import point
 from bitsback.given.dataset import Dataset
 from bitsback.given.network import Network
+from bitsback.given.weights import load_weights
 from bitsback.lower.build.onnx import check_exports
 from bitsback.posterior.mean_field import MeanFieldPosterior
 from bitsback.run.fitted import units
@@ -31,6 +35,23 @@ def rehearse(materials: Materials) -> None:
     check_form(materials.traces.evaluation, materials.data, materials.recipe.predicts)
 
 
+def rehearse_all(materials: Materials) -> None:
+    """See, besides, that what the recipe prunes by fits its network and its posterior.
+
+    Raises:
+        PolicyError: The policy or a mask does not fit.
+        NetworkError: The file of masks is missing or damaged.
+        ExportError: As for `rehearse`.
+    """
+    asked = materials.recipe
+    posterior = _untrained(materials.traces.evaluation, 0.0 if asked.inference.method == "point" else 1e-3)
+    if asked.compress.masks is None:
+        masks_for(posterior, asked.compress.policy)
+    else:
+        prune(posterior, load_weights(Path(asked.compress.masks)))
+    rehearse(materials)
+
+
 def check_form(network: Network, data: Dataset, form: str) -> None:
     """See that a form can be made of a network, whatever its weights will be.
 
@@ -42,16 +63,20 @@ def check_form(network: Network, data: Dataset, form: str) -> None:
     Raises:
         ExportError: An operator cannot be mapped over members, or has no form on the device; it is named.
     """
-    means = {name: network.params[name].detach() for name in network.bayesian}
-    fixed = {**{name: network.params[name].detach() for name in network.deterministic}, **network.buffers}
-    posterior = MeanFieldPosterior(means, {name: torch.full_like(mean, 1e-3) for name, mean in means.items()}, fixed)
+    posterior = _untrained(network, 1e-3)
     of_data = units(data, torch.zeros(0 if data.target_normalization is None else data.outputs))
-    if form == "point" or not means:
+    if form == "point" or not posterior.means:
         program = point(network, posterior, of_data)
     else:
         program = ensemble(network, posterior, of_data, _MEMBERS, torch.Generator().manual_seed(0))
     if not operators(network) <= _KNOWN:
         check_exports(program)
+
+
+def _untrained(network: Network, std: float) -> MeanFieldPosterior:
+    means = {name: network.params[name].detach() for name in network.bayesian}
+    fixed = {**{name: network.params[name].detach() for name in network.deterministic}, **network.buffers}
+    return MeanFieldPosterior(means, {name: torch.full_like(mean, std) for name, mean in means.items()}, fixed)
 
 
 def operators(network: Network) -> set[str]:
