@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bitsback import toml
 from bitsback.cli.failures import one_line
 from tests.cli.test_app import ORDER
+from tests.run.tiny import CONTENT
 
 UNSUPPORTED = """
 import torch
@@ -20,7 +22,12 @@ class Branches(nn.Module):
 
     def forward(self, x):
         return self.layer(x.flatten(1)) if x.sum() > 0 else torch.zeros(len(x), 8)
+
+class Probable(Branches):
+    def forward(self, x):
+        return torch.softmax(self.layer(x.flatten(1)), 1)
 """
+SILENT = "import sys\nsys.exit()\n"
 DATA = """
 import numpy as np
 
@@ -35,6 +42,12 @@ def infinite():
 def labels():
     return bad(0, 7)
 
+def leaves():
+    raise SystemExit(5)
+
+def several():
+    return {**bad(0), "task": ["classification"]}
+
 def words():
     return {"train": ([["a", "b"]], [0]), "test": ([["a", "b"]], [0])}
 """
@@ -44,18 +57,60 @@ BAD = {
     "unknown data": (["fit", "new", "--dataset", "nowhere"], "no data set 'nowhere' was found"),
     "no such folder": (["fit", "new", "--dataset", "mnist", "--data", "nowhere"], "nowhere"),
     "no such file": (["fit", "new", "--network", "none.py:Net"], "none.py' to take 'Net' from"),
-    "no such name": (["fit", "new", "--network", "own.py:Net"], "own.py' has no 'Net'; it defines Branches"),
-    "no such function": (["fit", "new", "--dataset", "data.py:good"], "it defines bad, infinite, labels, words"),
+    "no such name": (["fit", "new", "--network", "own.py:Net"], "own.py' has no 'Net'; it defines Branches, Probable"),
+    "no such function": (
+        ["fit", "new", "--dataset", "data.py:good"],
+        "it defines bad, infinite, labels, leaves, several, words",
+    ),
     "unknown option": (["fit", "new", "--set", "network.options.depth=3"], "depth"),
     "unsupported operator": (["fit", "new", "--network", "own.py:Branches"], "cannot be traced"),
     "NaN": (["fit", "new", "--dataset", "data.py:bad"], "nan"),
     "infinity": (["fit", "new", "--dataset", "data.py:infinite"], "inf"),
     "labels out of range": (["fit", "new", "--dataset", "data.py:labels"], "7"),
+    "probabilities": (["fit", "new", "--network", "own.py:Probable"], "Probable ends in softmax"),
+    "a script that ends": (["fit", "new", "--network", "silent.py:Net"], "silent.py' cannot be imported: SystemExit"),
+    "a function that ends": (
+        ["fit", "new", "--dataset", "data.py:leaves"],
+        "data.py:leaves' failed with SystemExit: 5",
+    ),
+    "a task that is a list": (["fit", "new", "--dataset", "data.py:several"], "is ['classification'], but must be"),
+    "a link that leads to itself": (["fit", "new", "--data", "loop"], "leads anywhere"),
+    "a file for a data folder": (["fit", "new", "--data", "own.py"], "own.py is a file"),
+    "weights that are none": (
+        ["fit", "new", "--set", "network.weights=own.py"],
+        "it is none, or holds more than tensors",
+    ),
+    "a loss that is no number": (
+        ["fit", "new", "--epochs", "1", "--set", "fit.learning_rate=1e30", "--set", "fit.batch=900"],
+        "a smaller learning rate than 1e+30 is needed",
+    ),
+    "a seed too large": (["fit", "new", "--seed", str(2**64)], "seed is 18446744073709551616"),
+    "too deep a recipe": (["run", "deep.toml"], "cannot be read as TOML"),
+    "masks that are not there": (
+        ["run", "tiny.toml", "-o", "new", "--set", "compress.masks=none"],
+        "none does not exist",
+    ),
+    "a policy for another network": (
+        ["run", "tiny.toml", "-o", "new", "--set", "compress.policy.layers.conv1.sparsity=0.5"],
+        "'conv1' matches no param",
+    ),
+    "a ratio that a point has not": (
+        ["run", "tiny.toml", "-o", "new", "--set", "inference.method=point"],
+        "saliency 'snr' needs weights with a variance",
+    ),
+    "no such command": (["frobnicate"], "no such command 'frobnicate'; see `bitsback --help`"),
+    "no such option": (["--xyzzy", "fit"], "no such option: --xyzzy; see `bitsback --help`"),
+    "no such option of a command": (["fit", "--xyzzy"], "no such option: --xyzzy; see `bitsback fit --help`"),
+    "an option without its value": (["fit", "--network"], "option '--network' requires an argument"),
+    "an option of another type": (["fit", "--epochs", "many"], "invalid value for '--epochs'"),
+    "a negative seed": (["demo", "--seed", "-1"], "invalid value for '--seed'"),
+    "too few words": (["predict"], "missing argument 'MODEL'"),
+    "too many words": (["report", "new", "old"], "unexpected extra argument(s) (old)"),
     "wrong types": (["fit", "new", "--dataset", "data.py:words"], "data.py:words"),
     "wrong value": (["fit", "new", "--set", "fit.learning_rate=-1"], "learning_rate is -1"),
     "wrong key": (["fit", "new", "--set", "fit.speed=1"], "'fit.speed' is no key of a recipe"),
     "no setting": (["fit", "new", "--set", "speed"], "key=value"),
-    "no epochs": (["fit", "new", "--epochs", "0"], "epochs is 0; it must be at least 1"),
+    "no epochs": (["fit", "new", "--epochs", "0"], "epochs is 0; it must be a whole number, at least 1"),
     "no recipe": (["run", "none.toml"], "there is no recipe none.toml"),
     "a recipe that is none": (["run", "own.py"], "cannot be read as TOML"),
     "a file for a folder": (["fit", "own.py"], "own.py is a file"),
@@ -90,6 +145,10 @@ BAD = {
 def place(tmp_path):
     (tmp_path / "own.py").write_text(UNSUPPORTED)
     (tmp_path / "data.py").write_text(DATA)
+    (tmp_path / "silent.py").write_text(SILENT)
+    (tmp_path / "deep.toml").write_text("x = " + "[" * 5000)
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "tiny.toml").write_text(toml.dumps(CONTENT))
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "run.json").write_text(json.dumps({"format": "bitsback-run", "version": 7, "bitsback": "3.1"}))
     np.save(tmp_path / "x.npy", np.zeros((2, 1, 8, 8), np.float32))
@@ -104,9 +163,10 @@ def contents(folder: Path) -> dict[str, bytes]:
 def check(result, sentence):
     assert result.code == 2
     assert result.out == ""
-    assert len(result.err.splitlines()) == 1
-    assert "[Errno" not in result.err
-    assert result.err.startswith("error: ")
+    told = [line for line in result.err.splitlines() if not line.startswith(("fitting ", "step "))]
+    assert len(told) == 1
+    assert "[Errno" not in told[0]
+    assert told[0].startswith("error: ")
     assert sentence in result.err
 
 

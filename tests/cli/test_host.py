@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,19 @@ def test_settings_take_words_numbers_and_lists():
         {}, {"seed": 2, "fit.epochs": None}, ["network.name=lenet-5", "data.hold_out=[1]", "fit.batch=7"]
     )
     assert (recipe.seed, recipe.network.name, recipe.data.hold_out, recipe.fit.batch) == (2, "lenet-5", (1,), 7)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_another_kind_of_inference_or_prior_begins_anew(order):
+    from bitsback.cli.options import recipe_from
+    from bitsback.recipe.sections import MeanField, MixturePrior, NormalPrior, Point
+
+    content = {"inference": asdict(MeanField(std_rate=7.0, prior=MixturePrior(pi=0.25)))}
+
+    def inference(*settings):
+        return recipe_from(content, {}, settings[::order]).inference
+
+    assert inference("inference.method=point") == Point()
+    assert inference("inference.method=mean_field") == MeanField(std_rate=7.0, prior=MixturePrior(pi=0.25))
+    assert inference("inference.prior.std=2.0", "inference.prior.name=normal").prior == NormalPrior(std=2.0)
+    assert inference("inference.prior.pi=0.75").prior == MixturePrior(pi=0.75)

@@ -28,20 +28,25 @@ def one_line(command: str) -> Iterator[None]:
     try:
         yield
     except BitsbackError as error:
-        _fail(" ".join(str(error).split()))
+        fail(" ".join(str(error).split()))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
         raise SystemExit(0) from None
     except OSError as error:
         full = error.errno == errno.ENOSPC
         advice = "; free some space and run the same command again: nothing is lost" if full else ""
-        _fail(f"{error.filename or 'a file'}: {error.strerror or error}{advice}")
+        fail(f"{error.filename or 'a file'}: {error.strerror or error}{advice}")
     except KeyboardInterrupt:
         again = command.replace(" --fresh", "")  # which would begin anew
         print(f"interrupted; this goes on from what is saved: {again}", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
 
 
-def _fail(sentence: str) -> NoReturn:
+def fail(sentence: str) -> NoReturn:
+    """Ends the process after one line on stderr.
+
+    Raises:
+        SystemExit: With 2.
+    """
     print(f"error: {sentence}", file=sys.stderr)
     raise SystemExit(FAILED) from None

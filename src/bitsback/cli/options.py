@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _TORCH = ("torch", "onnx", "onnxscript", "pydantic", "safetensors")
 
+_KINDS = ("inference.method", "inference.prior.name")  # the keys beside them are those of one kind: another begins anew
+
 TYPED = ContextVar("TYPED", default="bitsback")  # the command as it was typed, for the journal
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -62,9 +64,11 @@ def recipe_from(content: Mapping[str, Any], changes: Mapping[str, Any], settings
     for key, value in changes.items():
         if value is not None:
             merged = _with(merged, key.split("."), value)
-    for setting in settings or ():
-        key, value = _setting(setting)
-        merged = _with(merged, key.split("."), value)
+    asked = [_setting(setting) for setting in settings or ()]
+    for key, value in sorted(asked, key=lambda each: each[0] not in _KINDS):
+        *table, name = path = key.split(".")
+        anew = key in _KINDS and _found(merged, path) != value
+        merged = _with(merged, table, {name: value}) if anew else _with(merged, path, value)
     return parse(merged)
 
 
@@ -98,8 +102,21 @@ def opened(folder: Path, changes: Mapping[str, Any], settings: Sequence[str] | N
 
 
 def absolute(path: Path | None) -> str | None:
-    """A path that still leads there when a later command runs elsewhere."""
-    return None if path is None else str(path.resolve())
+    """A path that still leads there when a later command runs elsewhere.
+
+    Raises:
+        RecipeError: It leads nowhere.
+    """
+    from bitsback.given.named import absolute as leading_there
+
+    return None if path is None else str(leading_there(path))
+
+
+def _found(table: Mapping[str, Any], path: Sequence[str]) -> Any:
+    found: Any = table
+    for key in path:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
 
 
 def _with(table: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
