@@ -9,17 +9,18 @@ Each takes what the one before gave. The command line's stages (`run/`) do the s
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from bitsback.arguments import check_data, check_fitted, check_kind, check_manifest, check_program, checkpoint_path
 from bitsback.artifact.container import write
 from bitsback.compress.masks import masks_for
 from bitsback.compress.masks import prune as pruned_by
-from bitsback.errors import PromiseError
+from bitsback.errors import NetworkError, PolicyError, PromiseError, RecipeError
 from bitsback.form.program import Program
 from bitsback.given import dataset as datasets
 from bitsback.given.dataset import Dataset, DataSettings
@@ -41,6 +42,7 @@ from bitsback.run.fitted import FittedNetwork, at_mean, check_same_params, examp
 from bitsback.run.programs import artifact, described_again, figures_of, opened
 from bitsback.run.rehearsal import check_form
 from bitsback.runtime.predictor import Predictor
+from bitsback.settings import check_among, check_path, check_seed, check_whole, is_number
 
 
 def dataset(name: str | None = None, *, folder: str | Path | None = None, seed: int = 0, **settings: Any) -> Dataset:
@@ -58,6 +60,14 @@ def dataset(name: str | None = None, *, folder: str | Path | None = None, seed: 
         DataError: The set is missing or malformed.
         RecipeError: A setting does not fit it.
     """
+    if name is not None and not isinstance(name, str):
+        raise RecipeError(f"name is {name!r}; it must be the name of a data set, such as 'digits'")
+    if folder is not None:
+        check_path("folder", folder)
+    unknown = settings.keys() - {each.name for each in fields(DataSettings)}
+    if unknown:
+        there = ", ".join(each.name for each in fields(DataSettings))
+        raise RecipeError(f"there is no setting {min(unknown)!r} of a data set; there are {there}")
     return datasets.load(
         name, data=Path(folder) if folder is not None else None, seed=seed, settings=DataSettings(**settings)
     )
@@ -75,7 +85,14 @@ def network(name: str, data: Dataset, *, seed: int = 0, weights: str | Path | No
 
     Raises:
         NetworkError: There is no such network, or it takes no such option.
+        RecipeError: An argument is of the wrong kind.
     """
+    check_data(data)
+    check_seed(seed)
+    if weights is not None:
+        check_path("weights", weights)
+    if not isinstance(name, str):
+        raise NetworkError(f"name is of type {type(name).__name__}; it must be a network's name, such as 'mlp'")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         path = Path(weights) if weights is not None else None
@@ -114,19 +131,26 @@ def fit(
     Raises:
         NetworkError: The network cannot be traced, or does not fit the data or the start.
         ExportError: The form cannot be made of it.
-        RecipeError: A setting is out of range.
+        RecipeError: A setting is out of range, or an argument of the wrong kind.
         DataError: The loss stops being a number.
         RunError: The checkpoint cannot be read or written.
     """
-    settings = settings or FitSettings()
+    settings = FitSettings() if settings is None else settings
+    inference = MeanField() if inference is None else inference
+    check_data(data)
+    check_kind("inference", inference, Inference, "MeanField() or Point()")
+    check_kind("settings", settings, FitSettings, "FitSettings(...)")
+    check_among("form", form, ("point", "ensemble", None))
+    if start is not None:
+        check_fitted(start, "start")
+    path = checkpoint_path(checkpoint)
     settings = settings if epochs is None else replace(settings, epochs=epochs)
     traces = trace_both(module, data, deterministic)
     check_form(traces.evaluation, data, form or ("point" if isinstance(inference, Point) else "ensemble"))
-    traced, method, masks = traces.train, inference or MeanField(), start.masks if start else {}
+    traced, method, masks = traces.train, inference, start.masks if start else {}
     if start is not None:
         check_same_params(traced, start.network)
         traced, method = at_mean(traced, start.posterior), method.starting_at(start.posterior)
-    path = Path(checkpoint) if checkpoint is not None else None
     fitted = train(
         traced, method, likelihood(data), examples(data, data.train), settings, masks=masks, path=path, watch=watch
     )
@@ -147,10 +171,18 @@ def prune(
 
     Raises:
         PolicyError: The policy or a mask does not fit the network.
+        RecipeError: It is no fitted network.
     """
+    check_fitted(fitted)
     if masks is None:
+        if not (policy is None or is_number(policy) or isinstance(policy, Policy)):
+            raise PolicyError(
+                f"policy is {policy!r}; it must be a share from 0 to 1 or a Policy, such as Policy(Choice(0.9))"
+            )
         chosen = policy if isinstance(policy, Policy) else Policy(Choice() if policy is None else Choice(policy))
         masks = masks_for(fitted.posterior, chosen)
+    elif policy is not None:
+        raise PolicyError(f"policy is {policy!r}, and masks are given too; one of them says what goes")
     pruned = pruned_by(fitted.posterior, masks)
     return replace(fitted, posterior=pruned, masks=pruned.masks)
 
@@ -160,7 +192,9 @@ def point(fitted: FittedNetwork) -> Program:
 
     Raises:
         ExportError: It cannot be exported.
+        RecipeError: It is no fitted network.
     """
+    check_fitted(fitted)
     return fitted.point()
 
 
@@ -173,9 +207,12 @@ def ensemble(fitted: FittedNetwork, members: int = Form.members, *, seed: int = 
         seed: Decides which.
 
     Raises:
-        RecipeError: Fewer than two members are asked for.
+        RecipeError: Fewer than two members are asked for, or an argument is of the wrong kind.
         ExportError: It cannot be exported.
     """
+    check_fitted(fitted)
+    check_whole("members", members, 2)
+    check_seed(seed)
     return fitted.ensemble(members, torch.Generator().manual_seed(seed))
 
 
@@ -195,7 +232,15 @@ def pack(program: Program, path: str | os.PathLike[str], data: Dataset, promise:
         ExportError: ONNX Runtime would answer otherwise than PyTorch.
         PromiseError: The data cannot give the promise; nothing was written.
         ArtifactError: The file cannot be written.
+        NetworkError: The program is not one for these data.
+        RecipeError: An argument is of the wrong kind.
     """
+    check_kind("program", program, Program, "bitsback.point or bitsback.ensemble")
+    check_path("path", path)
+    check_data(data)
+    if promise is not None:
+        check_kind("promise", promise, Promise, "Promise(error_rate=0.05)")
+    check_program(program, data)
     found = artifact(program, data, {})
     predictor = opened(found)
     rule = None
@@ -227,7 +272,11 @@ def evaluate(predictor: Predictor, data: Dataset) -> dict[str, float | None]:
 
     Raises:
         DataError: The data do not fit the file.
+        RecipeError: An argument is of the wrong kind.
     """
+    check_kind("predictor", predictor, Predictor, "bitsback.load")
+    check_data(data)
+    check_manifest(predictor.manifest, data)
     measure = quality.classification if data.task == "classification" else quality.regression
     return measure(predictor.predict(data.test.inputs), data.test.targets, _outside(predictor, data))
 

@@ -1,5 +1,6 @@
 """Replacing a file whole or not at all."""
 
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,8 +17,11 @@ def replace_file(path: Path, chunks: Iterable[bytes]) -> int:
         The bytes written.
 
     Raises:
-        OSError: it could not be written; the old file, if there was one, is as it was, and nothing is left beside it.
+        OSError: it could not be written, or what stands there is no regular file; the old file, if there was one, is as
+            it was, and nothing is left beside it.
     """
+    if path.exists() and not path.is_file():  # renaming would put a file in the place of a device
+        raise OSError(errno.EISDIR if path.is_dir() else errno.EEXIST, "it is there, and no file", str(path))
     beside = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.part")
     size = 0
     try:

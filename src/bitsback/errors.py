@@ -4,7 +4,7 @@
 BitsbackError            every error this library raises on purpose
 ├── DataError            a data set, a file of inputs or an array is missing, malformed or out of range
 ├── NetworkError         a network cannot be found, traced or made Bayesian
-├── RecipeError          a recipe or a setting asks for what does not exist
+├── RecipeError          a recipe, a setting or an argument is of the wrong kind or asks for what does not exist
 ├── PolicyError          a policy names layers or values that do not fit the network
 ├── ExportError          the exported program does not do what the network does
 ├── ArtifactError        a packed file is damaged, lies, or comes from another version
@@ -31,7 +31,7 @@ class NetworkError(BitsbackError):
 
 
 class RecipeError(BitsbackError):
-    """A recipe or a setting asks for what does not exist."""
+    """A recipe, a setting or an argument is of the wrong kind or asks for what does not exist."""
 
 
 class PolicyError(BitsbackError):

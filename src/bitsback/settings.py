@@ -1,6 +1,7 @@
 """What a setting may be, and the sentence for one that is something else."""
 
 import math
+import os
 from collections.abc import Sequence
 from typing import TypeGuard
 
@@ -42,6 +43,16 @@ def check_positive(name: str, value: object) -> None:
     """
     if not (is_number(value) and 0 < value < math.inf):
         raise RecipeError(f"{name} is {value!r}; it must be a positive number")
+
+
+def check_path(name: str, value: object) -> None:
+    """Refuse what names no file or folder.
+
+    Raises:
+        RecipeError: It does not.
+    """
+    if not isinstance(value, str | os.PathLike) or not os.fspath(value) or "\0" in str(value):
+        raise RecipeError(f"{name} is {value!r}; it must be a path")
 
 
 def check_among(name: str, value: object, allowed: Sequence[object]) -> None:

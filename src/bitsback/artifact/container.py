@@ -22,7 +22,7 @@ from bitsback import __version__
 from bitsback.artifact.manifest import FORMAT, Manifest
 from bitsback.artifact.tensors import StoredTensor, aligned, check_layout, pack, unpack
 from bitsback.durable import replace_file
-from bitsback.errors import ArtifactError
+from bitsback.errors import ArtifactError, reason
 
 MAGIC = b"\x89BBK\r\n\x1a\n"
 SECTIONS = ("manifest", "program", "weights")
@@ -89,8 +89,8 @@ def read(path: str | Path) -> Artifact:
             head = file.read(HEADER)
             read_header(head, status.st_size, str(path))
             data = head + file.read()
-    except OSError as error:
-        raise ArtifactError(f"the artifact {path} cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"the artifact {path} cannot be read: {reason(error)}") from error
     return decode(data, str(path))
 
 

@@ -8,6 +8,7 @@ import typer
 
 from bitsback.cli.options import TYPED, Json, Run
 from bitsback.cli.screen import draw, plain, show, table, warn
+from bitsback.errors import RecipeError
 from bitsback.report.quantity import ratio, times
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def measure(
 
     asked: dict[str, Any] = {"repeats": repeats, "threads": threads, "batches": tuple(batch) if batch else None}
     changes = {key: value for key, value in asked.items() if value is not None}
+    _check_reference(path, reference)
     given = _agreed(path, None, data)
     draw_inputs = random_inputs(seed) if given is None else drawn_from(test_inputs(given), seed)
     if path.is_dir():
@@ -149,6 +151,16 @@ def report(
     for words in doubts:
         warn(words)
     show({"report": str(path), "warnings": doubts}, as_json=as_json, text=lambda: f"{path}: open it in a browser")
+
+
+def _check_reference(path: Path, reference: Path | None) -> None:
+    """Refuse a reference beside a run, which would not be looked at.
+
+    Raises:
+        RecipeError: There is one.
+    """
+    if reference is not None and path.is_dir():
+        raise RecipeError(f"--reference {reference} goes with a packed file, and {path} is a folder: a run has its own")
 
 
 def _latencies(rows: list[Any]) -> str:

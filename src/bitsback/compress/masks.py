@@ -56,12 +56,16 @@ def prune(posterior: Posterior, masks: Mapping[str, Tensor]) -> Masked:
     Raises:
         PolicyError: a mask names no random param, has another shape, or holds something else than zeros and ones.
     """
+    if not isinstance(masks, Mapping):
+        raise PolicyError(f"masks are of type {type(masks).__name__}; they must be tensors by param name")
     marginals = posterior.marginals()
     for name, mask in masks.items():
         if name not in marginals:
             raise PolicyError(
                 f"there is a mask for {name!r}, which is no random param; those are {', '.join(marginals)}"
             )
+        if not isinstance(mask, Tensor):
+            raise PolicyError(f"the mask for {name!r} is of type {type(mask).__name__}; it must be a tensor of 0 and 1")
         shape = marginals[name].mean.shape
         if mask.shape != shape:
             raise PolicyError(f"the mask for {name!r} has shape {list(mask.shape)}; the param has {list(shape)}")

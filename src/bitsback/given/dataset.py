@@ -58,7 +58,10 @@ class DataSettings:
                 raise RecipeError(f"{name} = {value!r} must be a share from 0.0 to below 1.0, or a count of samples")
         if self.limit is not None and (type(self.limit) is not int or self.limit < 1):
             raise RecipeError(f"limit = {self.limit!r} must be a count of training samples, at least 1")
-        if not all(type(number) is int for number in self.hold_out or ()):
+        if not isinstance(self.out_of_distribution, str):
+            raise RecipeError(f"out_of_distribution = {self.out_of_distribution!r} must be a word, such as 'auto'")
+        listed = self.hold_out is None or isinstance(self.hold_out, list | tuple)
+        if not listed or not all(type(number) is int for number in self.hold_out or ()):
             raise RecipeError(f"hold_out = {self.hold_out!r} must be numbers of classes, such as (8, 9)")
 
 

@@ -71,6 +71,10 @@ def trace(
     Raises:
         NetworkError: it cannot be traced, takes or returns something else, or a pattern matches nothing.
     """
+    if not _listed(input_shape, int) or not all(each >= 1 for each in input_shape):
+        raise NetworkError(f"the input shape is {input_shape!r}; it must be whole numbers, such as (1, 28, 28)")
+    if not _listed(deterministic, str):
+        raise NetworkError(f"deterministic is {deterministic!r}; it must be a list of patterns, such as ['fc1.*']")
     exported = _export(module, tuple(input_shape), train)
     one_name = _names_without_ties(module)
     signature = exported.graph_signature
@@ -86,10 +90,16 @@ def trace(
     return Network(graph, names, params, buffers, points, tuple(input_shape), outputs)
 
 
+def _listed(values: object, kind: type) -> bool:
+    return isinstance(values, list | tuple) and all(isinstance(each, kind) for each in values)
+
+
 def _export(module: nn.Module, input_shape: tuple[int, ...], train: bool) -> ExportedProgram:
     if not isinstance(module, nn.Module) or type(module).forward is nn.Module.forward:
-        what = "has no forward" if isinstance(module, nn.Module) else "is no network"
-        raise NetworkError(f"{type(module).__name__} {what}; a torch.nn.Module with a forward is needed")
+        what = (
+            f"{type(module).__name__} has no forward" if isinstance(module, nn.Module) else f"{module!r} is no network"
+        )
+        raise NetworkError(f"{what}; an instance of a torch.nn.Module with a forward is needed")
     modes = [(part, part.training) for part in module.modules()]
     module.train(train)
     try:

@@ -63,7 +63,7 @@ class Promise:
         for name in ("error_rate", "confidence"):
             if not _within(getattr(self, name), 1.0):
                 raise RecipeError(f"the promise's {name} is {getattr(self, name)!r}; it must lie between 0 and 1")
-        if self.score not in ("total", "knowledge"):
+        if not isinstance(self.score, str) or self.score not in {"total", "knowledge"}:
             raise RecipeError(f"the promise's score is {self.score!r}; it must be 'total' or 'knowledge'")
         if self.tolerance is not None and not _within(self.tolerance, math.inf):
             raise RecipeError(f"the promise's tolerance is {self.tolerance!r}; it must be above 0, in target units")
@@ -257,7 +257,7 @@ def figures(abstention: Abstention, judged: Judged) -> dict[str, float | None]:
 
 
 def _within(value: object, upper: float) -> bool:
-    return isinstance(value, int | float | np.number) and bool(0.0 < value < upper)
+    return isinstance(value, int | float | np.number) and value is not True and bool(0.0 < value < upper)
 
 
 def _terms(promise: Promise) -> str:

@@ -48,7 +48,7 @@ class Choice:
             ("saliency", self.saliency, get_args(Saliency)),
             ("scope", self.scope, get_args(Scope)),
         ):
-            if value not in allowed:
+            if not isinstance(value, str) or value not in allowed:
                 raise PolicyError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
 
 
@@ -63,6 +63,13 @@ class Policy:
 
     default: Choice = field(default_factory=Choice)
     layers: dict[str, Choice] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.default, Choice):
+            raise PolicyError(f"default is {self.default!r}; it must be a Choice, such as Choice(0.9)")
+        chosen = isinstance(self.layers, dict) and all(isinstance(each, Choice) for each in self.layers.values())
+        if not chosen or not all(isinstance(pattern, str) for pattern in self.layers):
+            raise PolicyError(f"layers is {self.layers!r}; it must hold a Choice by pattern over param names")
 
     def choice(self, pattern: str | None) -> Choice:
         """A pattern's choice, or the default."""

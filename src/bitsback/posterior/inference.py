@@ -1,7 +1,7 @@
 """What the one training loop asks of an inference method."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -62,6 +62,7 @@ class Objective(Protocol):
         ...
 
 
+@runtime_checkable
 class Inference(Protocol):
     """A method that fits a posterior."""
 

@@ -12,7 +12,7 @@ from bitsback.errors import RecipeError
 from bitsback.measure.abstain import Promise, Score
 from bitsback.measure.latency import LatencySettings
 from bitsback.policy.choice import Policy, Saliency
-from bitsback.settings import check_seed
+from bitsback.settings import check_seed, check_whole
 
 _STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}
 
@@ -238,10 +238,10 @@ class Measure:
     threads: int = LatencySettings.threads
 
     def __post_init__(self) -> None:
-        sized = bool(self.batches) and all(each >= 1 for each in self.batches)
+        sized = bool(self.batches) and all(type(each) is int and each >= 1 for each in self.batches)
         _check(sized, "measure.batches", list(self.batches), "some numbers, each at least 1")
         for name, least in (("repeats", 1), ("warmup", 0), ("threads", 1)):
-            _check(getattr(self, name) >= least, f"measure.{name}", getattr(self, name), f"at least {least}")
+            check_whole(f"measure.{name}", getattr(self, name), least)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The first stage: from a recipe to a posterior in a run folder."""
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -76,16 +77,28 @@ def fit(
     remember_data(run, data)
     if not run.has("posterior"):
         watcher.tell(f"fitting {Path(recipe.network.name).name} to {data.name}, {len(data.train.inputs):,} samples")
-        try:
+        with _nothing_left(run, new):
             stored = _trained(run, materials, watcher)
-        except (DataError, RecipeError):
-            if new:  # nothing is there to go on from, and whoever tries again will ask for something else
-                folder.remove(run)
-            raise
         run.record(_rows(materials, stored), recipe.seed)
         store.save(run.file("posterior"), stored)
     run.file("checkpoint").unlink(missing_ok=True)
     return run, materials, dense(run, materials)
+
+
+@contextmanager
+def _nothing_left(run: RunFolder, new: bool) -> Iterator[None]:
+    """Removes a run that began here and cannot be: there is nothing to go on from, and the next try asks for another.
+
+    Raises:
+        DataError: As it was raised inside.
+        RecipeError: The same.
+    """
+    try:
+        yield
+    except (DataError, RecipeError):
+        if new:
+            folder.remove(run)
+        raise
 
 
 def _trained(run: RunFolder, materials: Materials, watcher: Watcher) -> Stored:

@@ -12,6 +12,7 @@ from bitsback.artifact.manifest import AbstainRule, Manifest
 from bitsback.errors import ArtifactError, DataError
 from bitsback.lower.run.onnx import Outputs, Session, open_program
 from bitsback.runtime.samples import check_samples
+from bitsback.settings import check_path, check_whole
 
 
 class Answer(NamedTuple):
@@ -97,8 +98,8 @@ class Predictor:
             DataError: the shape is another, or the values are not finite real numbers.
             ArtifactError: the program fails, or answers in other shapes than the manifest promises.
         """
-        if batch < 1:
-            raise DataError(f"a batch of {batch} cannot be run; at least 1 can")
+        if not isinstance(batch, int) or batch < 1:
+            raise DataError(f"a batch of {batch!r} cannot be run; it must be a whole number, at least 1")
         samples = check_samples(x, self.manifest.input.shape)
         parts = [self._run(samples[start : start + batch]) for start in range(0, len(samples), batch)]
         outputs = _join(parts) if parts else _nothing(self.manifest.outputs)
@@ -122,7 +123,10 @@ def load(path: str | Path, threads: int = 1) -> Predictor:
 
     Raises:
         ArtifactError: the file is missing, damaged, of another format, or its program cannot run.
+        RecipeError: an argument is of the wrong kind.
     """
+    check_path("path", path)
+    check_whole("threads", threads, 1)
     artifact = read(path)
     try:
         session = open_program(artifact.program, artifact.weights, threads)

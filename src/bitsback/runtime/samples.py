@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bitsback.errors import DataError
+from bitsback.errors import DataError, reason
 
 
 def check_samples(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -15,7 +15,10 @@ def check_samples(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     Raises:
         DataError: another shape, not numbers, or values that are not finite (or too large for float32).
     """
-    found = np.asarray(x)
+    try:
+        found = np.asarray(x)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise DataError(f"the inputs are no array of numbers: {reason(error)}") from error
     if found.dtype.kind not in "fiub":
         raise DataError(f"the inputs have dtype {found.dtype}; real numbers are needed")
     if found.shape == shape:

@@ -1,0 +1,86 @@
+"""What the public functions are given, seen before they compute: each wrong argument named in one sentence."""
+
+from pathlib import Path
+
+from bitsback.artifact.manifest import Manifest
+from bitsback.errors import DataError, NetworkError, RecipeError, RunError
+from bitsback.form.program import Program
+from bitsback.given.dataset import Dataset
+from bitsback.run.fitted import FittedNetwork
+from bitsback.settings import check_path
+
+
+def check_kind(name: str, value: object, kind: type, gives: str) -> None:
+    """Refuse an argument that is of another type than a function takes.
+
+    Args:
+        name: The argument's.
+        value: What was given.
+        kind: What it must be an instance of.
+        gives: What makes one.
+
+    Raises:
+        RecipeError: It is none.
+    """
+    if isinstance(value, type) or not isinstance(value, kind):
+        given = f"the class {value.__name__}" if isinstance(value, type) else f"of type {type(value).__name__}"
+        raise RecipeError(f"{name} is {given}; it must be what {gives} gives")
+
+
+def check_data(value: object) -> None:
+    """Refuse what is no data set.
+
+    Raises:
+        RecipeError: It is none.
+    """
+    check_kind("data", value, Dataset, "bitsback.dataset")
+
+
+def check_fitted(value: object, name: str = "fitted") -> None:
+    """Refuse what is no fitted network.
+
+    Raises:
+        RecipeError: It is none.
+    """
+    check_kind(name, value, FittedNetwork, "bitsback.fit")
+
+
+def checkpoint_path(path: str | Path | None) -> Path | None:
+    """Where checkpoints go, if anywhere; a place where none can be written is refused before there is one to save.
+
+    Raises:
+        RecipeError: It is no path.
+        RunError: There is no folder for it.
+    """
+    if path is None:
+        return None
+    check_path("checkpoint", path)
+    if not Path(path).absolute().parent.is_dir():
+        raise RunError(f"the checkpoint {path} cannot be written: there is no folder for it")
+    return Path(path)
+
+
+def check_program(program: Program, data: Dataset) -> None:
+    """Refuse data that a program is not for.
+
+    Raises:
+        NetworkError: It takes other inputs, or does something else.
+    """
+    if (program.units.task, program.input_shape) != (data.task, data.input_shape):
+        raise NetworkError(
+            f"the program does {program.units.task} of inputs of shape {program.input_shape}, and '{data.name}' is for "
+            f"{data.task} of inputs of shape {data.input_shape}; give the data that it was fitted on"
+        )
+
+
+def check_manifest(manifest: Manifest, data: Dataset) -> None:
+    """Refuse data that a packed file is not for; the shape of the inputs is seen where they are answered.
+
+    Raises:
+        DataError: It has another number of outputs, or does something else.
+    """
+    if (manifest.task, manifest.outputs) != (data.task, data.outputs):
+        raise DataError(
+            f"the file does {manifest.task} with {manifest.outputs} outputs, and '{data.name}' is for {data.task} with "
+            f"{data.outputs}"
+        )
