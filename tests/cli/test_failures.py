@@ -203,11 +203,12 @@ def test_bad_input_gets_one_sentence_and_nothing_is_written(call, place, case):
         (["pack", "RUN", "--error-rate", "0.0001"], "nothing was packed, because [abstain] cannot be promised"),
         (["evaluate", "RUN", "--set", "evaluate.levels=[-1]"], "evaluate.levels"),
         (["measure", "RUN/model.bitsback", "--reference", "RUN/run.json"], "not a bitsback artifact"),
+        (["measure", "RUN", "--reference", "RUN/model.bitsback"], "goes with a packed file, and RUN is a folder"),
         (["predict", "RUN/model.bitsback", "none.npy"], "none.npy"),
         (["predict", "RUN/model.bitsback", "x.npy", "wrong.npy"], "in wrong.npy"),
         (["predict", "RUN/model.bitsback", "nan.npy"], "nan"),
     ],
-    ids=range(18),
+    ids=range(19),
 )
 def test_a_run_survives_what_cannot_be_done_to_it(call, place, copied_run, words, sentence):
     np.save(place / "wrong.npy", np.zeros((2, 5), np.float32))

@@ -1,6 +1,5 @@
 """A run folder in which a file was cut, edited or replaced: one sentence, and nothing is changed."""
 
-
 import pathlib
 
 import pytest
