@@ -7,11 +7,9 @@ from typer.core import TyperGroup
 
 from bitsback import __version__
 from bitsback.cli import device, host
-from bitsback.cli.failures import fail, one_line
+from bitsback.cli.failures import one_line
 from bitsback.cli.options import TYPED
 from bitsback.cli.usage import usage
-
-_UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer gives the parent of its parser's errors no name
 
 
 class Commands(TyperGroup):
@@ -23,23 +21,6 @@ class Commands(TyperGroup):
             return super().parse_args(ctx, args)
         with one_line(str(ctx.obj)), usage():
             return super().parse_args(ctx, args)
-
-    def main(self, *args: Any, **options: Any) -> Any:
-        """Run what was typed; words that make no command end in one line.
-
-        Raises:
-            SystemExit: With the exit code, whatever it is.
-        """
-        try:
-            raise SystemExit(super().main(*args, **{**options, "standalone_mode": False}))
-        except _UsageError as error:
-            words: Any = error
-            sentence = words.format_message()
-            if "\n" in sentence:  # nothing was typed: the sentence is the whole help
-                words.show()
-                raise SystemExit(words.exit_code) from None
-            command = words.ctx.command_path if words.ctx else "bitsback"
-            fail(f"{sentence[:1].lower()}{sentence[1:].rstrip('.')}; see `{command} --help`")
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
