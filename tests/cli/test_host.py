@@ -122,3 +122,5 @@ def test_another_kind_of_inference_or_prior_begins_anew(order):
     assert inference("inference.method=mean_field") == MeanField(std_rate=7.0, prior=MixturePrior(pi=0.25))
     assert inference("inference.prior.std=2.0", "inference.prior.name=normal").prior == NormalPrior(std=2.0)
     assert inference("inference.prior.pi=0.75").prior == MixturePrior(pi=0.75)
+    content = {"inference": asdict(Point())}
+    assert inference("inference.method=mean_field", "inference.prior.name=normal").prior == NormalPrior()

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _TORCH = ("torch", "onnx", "onnxscript", "pydantic", "safetensors")
 
-_KINDS = ("inference.method", "inference.prior.name")  # the keys beside them are those of one kind: another begins anew
+# The keys beside them are those of one kind, and another begins anew: the outer one first, which empties the inner one.
+_KINDS = ("inference.method", "inference.prior.name")
 
 TYPED = ContextVar("TYPED", default="bitsback")  # the command as it was typed, for the journal
 
@@ -65,7 +66,8 @@ def recipe_from(content: Mapping[str, Any], changes: Mapping[str, Any], settings
         if value is not None:
             merged = _with(merged, key.split("."), value)
     asked = [_setting(setting) for setting in settings or ()]
-    for key, value in sorted(asked, key=lambda each: each[0] not in _KINDS):
+    first = {key: place for place, key in enumerate(_KINDS)}
+    for key, value in sorted(asked, key=lambda each: first.get(each[0], len(first))):
         *table, name = path = key.split(".")
         anew = key in _KINDS and _found(merged, path) != value
         merged = _with(merged, table, {name: value}) if anew else _with(merged, path, value)
