@@ -1,10 +1,10 @@
 """A run folder in which a file was cut, edited or replaced: one sentence, and nothing is changed."""
 
-import pathlib
+from dataclasses import replace
 
 import pytest
 
-from bitsback.errors import ArtifactError, RunError
+from bitsback.errors import ArtifactError, DataError, RecipeError, RunError
 from bitsback.run.compress import compress
 from bitsback.run.fit import fit, recipe_of
 from bitsback.run.folder import open_run
@@ -121,10 +121,6 @@ def test_what_is_no_run_of_this_version_is_not_opened(copied_run, content):
 
 
 def test_a_run_that_diverges_leaves_nothing_where_it_began(tmp_path, copied_run):
-    from dataclasses import replace
-
-    from bitsback.errors import DataError
-
     recipe = recipe_of(copied_run)
     wild = replace(recipe, fit=replace(recipe.fit, learning_rate=1e30, epochs=1, batch=240))
     (tmp_path / "new").mkdir()
@@ -133,5 +129,14 @@ def test_a_run_that_diverges_leaves_nothing_where_it_began(tmp_path, copied_run)
             fit(path, wild, Watcher(), command="test")
         assert not path.exists()
     kept = replace(recipe, fit=replace(recipe.fit, checkpoint_seconds=5.0))
-    pathlib.Path(copied_run.file("posterior")).unlink()
+    copied_run.file("posterior").unlink()
     assert fit(copied_run.path, kept, Watcher(), command="test")[0].has("posterior")
+
+
+def test_beginning_anew_leaves_the_earlier_run_where_it_cannot_be_done(copied_run, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    recipe, before = recipe_of(copied_run), contents(copied_run.path)
+    compiled = replace(recipe, fit=replace(recipe.fit, compile=True))
+    with pytest.raises(RecipeError, match=r"no C\+\+ compiler is found"):
+        fit(copied_run.path, compiled, Watcher(), command="test", fresh=True)
+    assert contents(copied_run.path) == before

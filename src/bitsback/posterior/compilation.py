@@ -16,6 +16,19 @@ WORTH_IT = 4000  # steps; compiling takes as long as about two thousand steps of
 Loss: TypeAlias = Callable[[Params, Params, Batch], Tensor]
 
 
+def check_compiler(asked: bool | None) -> None:
+    """Refuse to compile where nothing can.
+
+    Args:
+        asked: whether to compile; None takes what there is.
+
+    Raises:
+        RecipeError: compilation is asked for and there is no C++ compiler.
+    """
+    if asked and not _compiler():
+        raise RecipeError("compile is true, but no C++ compiler is found; install g++, or leave compile out")
+
+
 def loss_function(objective: Objective, asked: bool | None, steps: int) -> Loss:
     """The objective's loss, compiled or as it is.
 
@@ -27,10 +40,12 @@ def loss_function(objective: Objective, asked: bool | None, steps: int) -> Loss:
     Raises:
         RecipeError: compilation is asked for and there is no C++ compiler.
     """
-    compiler = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
-    if asked and not compiler:
-        raise RecipeError("compile is true, but no C++ compiler is found; install g++, or leave compile out")
-    if asked or (asked is None and compiler and steps >= WORTH_IT):
+    check_compiler(asked)
+    if asked or (asked is None and steps >= WORTH_IT and _compiler()):
         # PyTorch's own random numbers: Inductor's are many times slower on a CPU.
         return torch.compile(objective.loss, dynamic=False, options={"fallback_random": True})
     return objective.loss
+
+
+def _compiler() -> str | None:
+    return next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)

@@ -23,7 +23,7 @@ from bitsback.posterior.store import Stored
 from bitsback.recipe.sections import Recipe
 from bitsback.recipe.text import to_toml
 from bitsback.run import portrait
-from bitsback.run.fit import dense, found, from_stored
+from bitsback.run.fit import dense, fitted_at, from_stored
 from bitsback.run.fitted import FittedNetwork, at_mean, examples, likelihood
 from bitsback.run.folder import RunFolder
 from bitsback.run.identity import check_data
@@ -66,7 +66,7 @@ def compressed(run: RunFolder, materials: Materials) -> FittedNetwork:
     Raises:
         RunError: It is not there, damaged, or over another network.
     """
-    return found(run.need("compressed", "compress"), materials)
+    return fitted_at(run.need("compressed", "compress"), materials)
 
 
 def sparsity(fitted: FittedNetwork) -> float:

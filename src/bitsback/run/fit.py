@@ -13,6 +13,8 @@ from bitsback.errors import DataError, RecipeError, RunError, reason
 from bitsback.measure.journal import Measurement
 from bitsback.posterior import fit as training
 from bitsback.posterior import store
+from bitsback.posterior.compilation import check_compiler
+from bitsback.posterior.inference import Inference
 from bitsback.posterior.store import Stored
 from bitsback.recipe.sections import Recipe
 from bitsback.recipe.text import parse, to_toml
@@ -55,19 +57,18 @@ def fit(
         RunError: The folder holds another run or one of other data, or cannot be written.
         ExportError: What will ship cannot be made of this network.
         DataError: The loss stops being a number; of a run that began here, nothing is left.
-        RecipeError: A setting is out of range; the same.
         BitsbackError: Something that the recipe names is not there or does not fit.
     """
     folder.check_free(path)
     there = RunFolder(path)
     if not fresh:
         check_same(path, recipe, _HOW_TO_GO_ON)
-    materials = gather(recipe)
-    inference(recipe)  # refuses what is out of range before anything is written
+    materials, method = gather(recipe), inference(recipe)
     data = materials.data
     if not fresh:
         check_data(there, data)
     if fresh or not (there.has("posterior") or there.has("checkpoint")):
+        check_compiler(recipe.fit.compile)
         rehearsal(materials)
     new = fresh or not folder.there(path)
     run = folder.make(path, command)
@@ -78,7 +79,7 @@ def fit(
     if not run.has("posterior"):
         watcher.tell(f"fitting {Path(recipe.network.name).name} to {data.name}, {len(data.train.inputs):,} samples")
         with _nothing_left(run, new):
-            stored = _trained(run, materials, watcher)
+            stored = _trained(run, materials, method, watcher)
         run.record(_rows(materials, stored), recipe.seed)
         store.save(run.file("posterior"), stored)
     run.file("checkpoint").unlink(missing_ok=True)
@@ -91,21 +92,20 @@ def _nothing_left(run: RunFolder, new: bool) -> Iterator[None]:
 
     Raises:
         DataError: As it was raised inside.
-        RecipeError: The same.
     """
     try:
         yield
-    except (DataError, RecipeError):
+    except DataError:
         if new:
             folder.remove(run)
         raise
 
 
-def _trained(run: RunFolder, materials: Materials, watcher: Watcher) -> Stored:
+def _trained(run: RunFolder, materials: Materials, method: Inference, watcher: Watcher) -> Stored:
     recipe, data = materials.recipe, materials.data
     fitted = training.fit(
         materials.traces.train,
-        inference(recipe),
+        method,
         likelihood(data),
         examples(data, data.train),
         fit_settings(recipe),
@@ -136,10 +136,10 @@ def dense(run: RunFolder, materials: Materials) -> FittedNetwork:
     Raises:
         RunError: It is not there, damaged, or over another network.
     """
-    return found(run.need("posterior", "fit"), materials)
+    return fitted_at(run.need("posterior", "fit"), materials)
 
 
-def found(path: Path, materials: Materials) -> FittedNetwork:
+def fitted_at(path: Path, materials: Materials) -> FittedNetwork:
     """A posterior from its file, with the network that it is over.
 
     Raises:
