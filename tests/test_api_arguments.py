@@ -122,6 +122,16 @@ WRONG = {
         NetworkError,
         "'diabetes' is for regression",
     ),
+    "fewer classes to pack with": (
+        lambda m: bb.pack(m.program, m.new, m.fewer),
+        NetworkError,
+        "fitted on other training samples than those of this 'digits'",
+    ),
+    "another split to pack with": (
+        lambda m: bb.pack(m.program, m.new, bb.dataset("digits", limit=100, seed=1)),
+        NetworkError,
+        "fitted on other training samples than those of this 'digits'",
+    ),
     "a number for a promise": (
         lambda m: bb.pack(m.program, m.new, m.data, 0.1),
         RecipeError,

@@ -61,15 +61,20 @@ def checkpoint_path(path: str | Path | None) -> Path | None:
 
 
 def check_program(program: Program, data: Dataset) -> None:
-    """Refuse data that a program is not for.
+    """Refuse data that a program was not fitted on: its classes, and what is held out of training, would be others.
 
     Raises:
-        NetworkError: It takes other inputs, or does something else.
+        NetworkError: It takes other inputs, does something else, or standardizes by other training samples.
     """
     if (program.units.task, program.input_shape) != (data.task, data.input_shape):
         raise NetworkError(
             f"the program does {program.units.task} of inputs of shape {program.input_shape}, and '{data.name}' is for "
             f"{data.task} of inputs of shape {data.input_shape}; give the data that it was fitted on"
+        )
+    if (program.units.inputs, program.units.targets) != (data.normalization, data.target_normalization):
+        raise NetworkError(
+            f"the program was fitted on other training samples than those of this '{data.name}', whose mean and spread are "
+            "others; give the data that it was fitted on, with the same seed and settings"
         )
 
 
