@@ -5,6 +5,8 @@ from torch.nn import functional
 
 import bitsback as bb
 from bitsback.errors import NetworkError
+from bitsback.given.compatibility import check_answers
+from bitsback.given.network import trace
 from bitsback.run.fitted import trace_both
 
 
@@ -38,11 +40,17 @@ PROBABILITIES = {
     "sigmoid in place": (Ends(lambda x: x.sigmoid_()), "sigmoid"),
     "expit": (Ends(torch.special.expit), "sigmoid"),
 }
+SUMMING_TO_ONE = {
+    "softmax, then clamp": lambda x: torch.softmax(x, 1).clamp(min=1e-6),
+    "exp of log_softmax": lambda x: functional.log_softmax(x, dim=1).exp(),
+    "exp over its sum": lambda x: x.exp() / x.exp().sum(1, keepdim=True),
+}
 LOGITS = {
     "nothing": Ends(nn.Identity()),
     "nn.LogSoftmax": Ends(nn.LogSoftmax(1)),
     "log_softmax": Ends(lambda x: functional.log_softmax(x, dim=1)),
     "log of softmax": Ends(lambda x: torch.log(torch.softmax(x, 1))),
+    "zeros": Ends(lambda x: 0 * x),
     "scaled sigmoid": Ends(lambda x: 4 * torch.sigmoid(x)),
     "softmax inside": Ends(nn.Sequential(nn.Softmax(1), nn.Linear(8, 8))),
     "a view": Ends(nn.Flatten()),
@@ -77,8 +85,14 @@ def data():
 
 @pytest.mark.parametrize(("module", "end"), PROBABILITIES.values(), ids=PROBABILITIES)
 def test_probabilities_taken_for_logits_are_refused_by_name(data, module, end):
-    with pytest.raises(NetworkError, match=rf"ends in {end}, and classification takes logits: drop it"):
+    with pytest.raises(NetworkError, match=rf"ends in {end}, and classification takes logits: end without that"):
         trace_both(module, data)
+
+
+@pytest.mark.parametrize("end", SUMMING_TO_ONE.values(), ids=SUMMING_TO_ONE)
+def test_answers_that_sum_to_one_are_refused_whatever_they_come_from(data, end):
+    with pytest.raises(NetworkError, match="Ends answers probabilities, and classification takes logits"):
+        trace_both(Ends(end), data)
 
 
 @pytest.mark.parametrize("module", LOGITS.values(), ids=LOGITS)
@@ -99,7 +113,8 @@ def test_a_regression_may_end_in_a_sigmoid():
 
 
 def test_asking_leaves_the_random_numbers_as_they_were(data):
-    module = Ends(nn.Dropout(0.5))
+    network = trace(Ends(lambda x: x + torch.randn_like(x)), data.input_shape)
     before = torch.get_rng_state()
-    trace_both(module, data)
+    with pytest.raises(NetworkError, match="gives two answers"):
+        check_answers(network, data, "Ends")
     assert torch.equal(torch.get_rng_state(), before)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from bitsback.errors import NetworkError
 from bitsback.given.dataset import Dataset
@@ -20,6 +21,9 @@ _SAME_VALUES = {
     *("aten.view", "aten.reshape", "aten.flatten", "aten.squeeze", "aten.unsqueeze", "aten.permute", "aten.transpose"),
     *("aten.to", "aten._to_copy", "aten.clone", "aten.contiguous", "aten.alias", "aten.detach", "aten.dropout"),
 }
+_LOGITS = (
+    "and classification takes logits: end without that, or in log_softmax; the program that ships gives probabilities"
+)
 
 
 def check_compatible(network: Network, data: Dataset, name: str) -> None:
@@ -37,10 +41,7 @@ def check_compatible(network: Network, data: Dataset, name: str) -> None:
         needed = "classes" if data.task == "classification" else "targets"
         raise NetworkError(f"the network has {network.outputs} outputs, and '{data.name}' has {data.outputs} {needed}")
     if data.task == "classification" and (last := _PROBABILITIES.get(_last(network))):
-        raise NetworkError(
-            f"{name} ends in {last}, and classification takes logits: drop it, or end in log_softmax; the program that "
-            "ships gives probabilities"
-        )
+        raise NetworkError(f"{name} ends in {last}, {_LOGITS}")
     if all(reason in {"not used", "not floating point"} for reason in map(network.deterministic.get, network.params)):
         raise NetworkError(f"{name} has no floating-point parameter that it uses; there is nothing to fit")
 
@@ -54,7 +55,8 @@ def check_answers(network: Network, data: Dataset, name: str) -> None:
         name: How an error calls the network.
 
     Raises:
-        NetworkError: It fails, gives another type than float32 or what is not finite, or answers at random.
+        NetworkError: It fails, gives another type than float32 or what is not finite, answers at random, or gives
+            probabilities where logits are needed.
     """
     inputs = torch.from_numpy(data.normalization.apply(data.train.inputs[:2]))
     tensors = {**network.params, **network.buffers}
@@ -76,6 +78,14 @@ def check_answers(network: Network, data: Dataset, name: str) -> None:
             f"{name} gives two answers to one input in evaluation; what it draws there would be drawn on the device too: "
             "draw in training alone (`if self.training`)"
         )
+    if data.task == "classification" and _sums_to_one(first):
+        raise NetworkError(f"{name} answers probabilities, {_LOGITS}")
+
+
+def _sums_to_one(answers: Tensor) -> bool:
+    """Whether each row is a distribution: softmax in any disguise, and never logits but by chance."""
+    sums = answers.sum(1)
+    return bool((answers >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-4))
 
 
 def _last(network: Network) -> str:
