@@ -149,7 +149,7 @@ WRONG = {
     ),
     "fewer classes to evaluate on": (lambda m: bb.evaluate(m.predictor, m.fewer), DataError, "with 8 outputs"),
     "ragged inputs": (lambda m: m.predictor.predict([[1, 2], [3]]), DataError, "the inputs are no array of numbers"),
-    "a batch in words": (lambda m: m.predictor.predict(m.data.test.inputs, batch="x"), DataError, "a batch of 'x'"),
+    "a batch in words": (lambda m: m.predictor.predict(m.data.test.inputs, batch="x"), RecipeError, "batch is 'x'"),
     "a shape that is a number": (lambda m: bb.trace(m.module, 3), NetworkError, "the input shape is 3"),
     "a shape with nothing in it": (lambda m: bb.trace(m.module, (0,)), NetworkError, "the input shape is (0,)"),
 }

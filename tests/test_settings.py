@@ -48,8 +48,3 @@ def test_a_setting_of_another_type_or_out_of_range_is_named_with_its_value(kind,
     assert f"{name} is {value!r}; " in said
     assert " must " in said
     assert "\n" not in said
-
-
-@pytest.mark.parametrize("kind", WRONG)
-def test_settings_have_a_default_that_is_right(kind):
-    assert kind() == kind()

@@ -38,7 +38,7 @@ WRONG = {
     '[compress]\npolicy = "nowhere.toml"': "compress.policy names 'nowhere.toml', which cannot be read",
     "[compress.policy.default]\nsparsity = 2": "compress.policy is wrong: sparsity is 2",
     "[compress.policy.default]\nsparse = 1": "compress.policy is wrong: default has an unknown key 'sparse'",
-    "[form]\nmembers = 1": "form.members is 1; it must be at least 2",
+    "[form]\nmembers = 1": "form.members is 1; it must be a whole number, at least 2",
     '[form]\nname = "soup"': "form.name is 'soup'; it must be 'point' or 'ensemble'",
     '[form]\nname = "ensemble"\n[inference]\nmethod = "point"': "form.name is 'ensemble'; it must be 'point' where",
     "[abstain]\nerror_rate = 2": "abstain.error_rate is 2.0; it must be between 0 and 1",

@@ -6,7 +6,7 @@ import pytest
 
 from bitsback.artifact.container import write
 from bitsback.artifact.manifest import AbstainRule, Manifest
-from bitsback.errors import ArtifactError, DataError
+from bitsback.errors import ArtifactError, DataError, RecipeError
 from bitsback.lower.run.onnx import Outputs, open_program
 from bitsback.runtime.predictor import Predictor, load
 from tests.artifact import golden
@@ -117,7 +117,7 @@ def test_inputs_that_do_not_fit_are_refused(x: np.ndarray, message: str) -> None
 
 
 def test_a_batch_of_nothing_is_refused() -> None:
-    with pytest.raises(DataError, match="batch of 0"):
+    with pytest.raises(RecipeError, match="batch is 0; it must be a whole number, at least 1"):
         predictor().predict(X, batch=0)
 
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from bitsback.errors import RecipeError
-from bitsback.settings import is_number
+from bitsback.settings import check_positive, is_number
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 _FLAT = 40.0  # exp(40) is past every float32 ratio that matters; a larger exponent only costs denormals and overflow
@@ -56,7 +56,7 @@ class Normal:
     std: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_positive(std=self.std)
+        check_positive("the prior's std", self.std)
 
     @property
     def exact_in_closed_form(self) -> bool:
@@ -87,7 +87,8 @@ class ScaleMixture:
     std2: float = math.exp(-5)
 
     def __post_init__(self) -> None:
-        _check_positive(std1=self.std1, std2=self.std2)
+        check_positive("the mixture's std1", self.std1)
+        check_positive("the mixture's std2", self.std2)
         if not (is_number(self.pi) and 0 < self.pi < 1):
             raise RecipeError(f"the mixture's pi is {self.pi!r}; it must lie strictly between 0 and 1")
         if self.std2 >= self.std1:
@@ -110,9 +111,3 @@ class ScaleMixture:
         log_odds = math.log(self.pi / (1 - self.pi)) - math.log(self.std1 / self.std2)
         exponent = (0.5 * (spike - slab) * square + log_odds).clamp(max=_FLAT)
         return slab + (spike - slab) / (1 + torch.exp(exponent))
-
-
-def _check_positive(**stds: float) -> None:
-    for name, std in stds.items():
-        if not (is_number(std) and 0 < std < math.inf):
-            raise RecipeError(f"the prior's {name} is {std!r}; a standard deviation must be a positive number")

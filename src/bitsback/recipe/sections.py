@@ -151,8 +151,8 @@ class Compress:
     masks: str | None = None
 
     def __post_init__(self) -> None:
-        _check(self.cycles >= 1, "compress.cycles", self.cycles, "at least 1")
-        _check(self.fine_tune_epochs >= 0, "compress.fine_tune_epochs", self.fine_tune_epochs, "at least 0")
+        check_whole("compress.cycles", self.cycles, 1)
+        check_whole("compress.fine_tune_epochs", self.fine_tune_epochs, 0)
         own = self.masks is None or self.cycles == 1
         _check(own, "compress.cycles", self.cycles, "1 where compress.masks says what goes")
         recovers = self.cycles == 1 or self.fine_tune_epochs > 0
@@ -173,7 +173,7 @@ class Form:
     members: int = 20
 
     def __post_init__(self) -> None:
-        _check(self.members >= 2, "form.members", self.members, "at least 2")
+        check_whole("form.members", self.members, 2)
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ class Evaluate:
         above = all(0 < each < math.inf for each in self.levels)
         _check(above, "evaluate.levels", list(self.levels), "numbers above 0")
         for name in ("swept", "perturbed", "pgd_steps"):
-            _check(getattr(self, name) >= 1, f"evaluate.{name}", getattr(self, name), "at least 1")
+            check_whole(f"evaluate.{name}", getattr(self, name), 1)
 
 
 @dataclass(frozen=True)
@@ -276,13 +276,9 @@ class Recipe:
     def __post_init__(self) -> None:
         check_seed(self.seed)
         _check(0 <= self.temperature < math.inf, "temperature", self.temperature, "a finite number, at least 0")
-        undecayed = self.fit.weight_decay == 0 or self.inference.method == "point"
-        _check(
-            undecayed,
-            "fit.weight_decay",
-            self.fit.weight_decay,
-            "0 where inference.method is 'mean_field': it has a prior",
-        )
+        decay, has_prior = self.fit.weight_decay, self.inference.method == "mean_field"
+        right = "0 where inference.method is 'mean_field': it has a prior"
+        _check(decay == 0 or not has_prior, "fit.weight_decay", decay, right)
         drawn = self.form.name != "ensemble" or self.inference.method != "point"
         _check(drawn, "form.name", self.form.name, "'point' where inference.method is 'point': nothing can be drawn")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from bitsback.artifact.container import read
 from bitsback.artifact.manifest import AbstainRule, Manifest
-from bitsback.errors import ArtifactError, DataError
+from bitsback.errors import ArtifactError
 from bitsback.lower.run.onnx import Outputs, Session, open_program
 from bitsback.runtime.samples import check_samples
 from bitsback.settings import check_path, check_whole
@@ -96,10 +96,10 @@ class Predictor:
 
         Raises:
             DataError: the shape is another, or the values are not finite real numbers.
+            RecipeError: the batch is no whole number of at least 1.
             ArtifactError: the program fails, or answers in other shapes than the manifest promises.
         """
-        if not isinstance(batch, int) or batch < 1:
-            raise DataError(f"a batch of {batch!r} cannot be run; it must be a whole number, at least 1")
+        check_whole("batch", batch, 1)
         samples = check_samples(x, self.manifest.input.shape)
         parts = [self._run(samples[start : start + batch]) for start in range(0, len(samples), batch)]
         outputs = _join(parts) if parts else _nothing(self.manifest.outputs)
