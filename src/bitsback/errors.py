@@ -62,3 +62,14 @@ def reason(error: Exception) -> str:
     """Why something failed, on one line; of what the system says only the words, not its number and the file's name."""
     words = error.strerror if isinstance(error, OSError) else None
     return " ".join((words or str(error)).split())
+
+
+def told(error: BaseException) -> str:
+    """What the user's code failed with, kind and words, on one line."""
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def first_line(error: BaseException) -> str:
+    """What PyTorch says first: pages of advice on its own use come after it; the kind of error where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from bitsback.errors import ExportError, NetworkError
+from bitsback.errors import ExportError, NetworkError, first_line
 from bitsback.form.outputs import Outputs, classify, regress
 from bitsback.given.normalization import Normalization
 from bitsback.posterior.likelihood import Task
@@ -128,6 +128,5 @@ def build(form: str, members: Members, count: int, units: Units, input_shape: tu
             module, (torch.zeros(3, *input_shape),), dynamic_shapes=({0: Dim.DYNAMIC},), strict=False
         )
     except Exception as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ExportError(f"the {form} form cannot be exported: {reason[0]}") from error
+        raise ExportError(f"the {form} form cannot be exported: {first_line(error)}") from error
     return Program(form, units, count, input_shape, module, exported)

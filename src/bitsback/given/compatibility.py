@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bitsback.errors import NetworkError
+from bitsback.errors import NetworkError, first_line
 from bitsback.given.dataset import Dataset
 from bitsback.given.network import Network
 
@@ -64,8 +64,7 @@ def check_answers(network: Network, data: Dataset, name: str) -> None:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             first, second = network(tensors, inputs), network(tensors, inputs)
     except Exception as error:  # what a user's network does may fail in any way
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise NetworkError(f"{name} fails on the inputs of '{data.name}': {reason}") from error
+        raise NetworkError(f"{name} fails on the inputs of '{data.name}': {first_line(error)}") from error
     if first.dtype != torch.float32:
         raise NetworkError(f"{name} answers in {first.dtype}; its parameters and outputs must be torch.float32")
     if not torch.isfinite(first).all():

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from bitsback.errors import BitsbackError, RecipeError, reason
+from bitsback.errors import BitsbackError, RecipeError, reason, told
 
 
 def is_named(name: str) -> bool:
@@ -121,9 +121,3 @@ def _importable(folder: Path) -> Iterator[None]:
         yield
     finally:
         sys.path.remove(entry)
-
-
-def told(failure: BaseException) -> str:
-    """What the user's code failed with, on one line."""
-    said = " ".join(str(failure).split())
-    return f"{type(failure).__name__}: {said}" if said else type(failure).__name__

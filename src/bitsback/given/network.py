@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.fx import GraphModule, Node
 
-from bitsback.errors import NetworkError
+from bitsback.errors import NetworkError, first_line
 from bitsback.given.params import Params
 
 _NORMS = ("batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "native_layer_norm")
@@ -96,9 +96,8 @@ def _listed(values: object, kind: type) -> bool:
 
 def _export(module: nn.Module, input_shape: tuple[int, ...], train: bool) -> ExportedProgram:
     if not isinstance(module, nn.Module) or type(module).forward is nn.Module.forward:
-        what = (
-            f"{type(module).__name__} has no forward" if isinstance(module, nn.Module) else f"{module!r} is no network"
-        )
+        kind = type(module).__name__
+        what = f"{kind} has no forward" if isinstance(module, nn.Module) else f"{module!r} is no network"
         raise NetworkError(f"{what}; an instance of a torch.nn.Module with a forward is needed")
     modes = [(part, part.training) for part in module.modules()]
     module.train(train)
@@ -116,10 +115,8 @@ def _export(module: nn.Module, input_shape: tuple[int, ...], train: bool) -> Exp
 
 
 def _why(error: BaseException) -> str:
-    said = str(error).strip()
-    if "specialized it to be a constant" in said:
-        return "it takes batches of one size only, and any must do"
-    return next(iter(said.splitlines()), type(error).__name__)
+    fixed = "specialized it to be a constant" in str(error)
+    return "it takes batches of one size only, and any must do" if fixed else first_line(error)
 
 
 @contextlib.contextmanager

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from bitsback.errors import NetworkError
-from bitsback.given.named import is_named, locate, told
+from bitsback.errors import NetworkError, told
+from bitsback.given.named import is_named, locate
 from bitsback.given.reference import REFERENCE
 from bitsback.given.weights import check_weights, load_weights
 
@@ -101,10 +101,7 @@ def _made(name: str, make: Callable[[], Any]) -> nn.Module:
         network = make()
     except NetworkError:
         raise
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # user's code raises anything, a reference network's wrong option a TypeError
+    except (Exception, SystemExit) as error:  # the user's code may raise anything, a wrong option a TypeError
         raise NetworkError(f"the network '{name}' cannot be made: {told(error)}") from error
     if not isinstance(network, nn.Module):
         raise NetworkError(f"'{name}' gave {type(network).__name__}, but must give a torch.nn.Module")

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from bitsback.errors import DataError
+from bitsback.errors import DataError, told
 from bitsback.given import arrays
-from bitsback.given.named import locate, told
+from bitsback.given.named import locate
 from bitsback.given.source import Pair, Source, check_shape, classification, regression
 
 _NEEDED = ("train", "test")
