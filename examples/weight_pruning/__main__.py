@@ -69,9 +69,12 @@ def _run_all(asked: argparse.Namespace, journal: Journal) -> None:
 
     torch.set_num_threads(1)
     asked.work.mkdir(parents=True, exist_ok=True)
-    said = [
-        "DIR" if asked.data and each == str(asked.data) else each for each in sys.argv[1:]
-    ]  # where it lies is nobody else's
+    places = {
+        str(asked.data): "DIR",
+        str(asked.journal): "FILE",
+        str(asked.work): "DIR",
+    }  # of this machine, nobody else's
+    said = [places.get(each, each) for each in sys.argv[1:]]
     command = shlex.join(["python", "-m", "examples.weight_pruning", *said])
     done = {(row.of.get("dataset"), row.of.get("method"), row.seed, row.of.get("epochs")) for row in journal.read()}
     for dataset, method, seed in _chosen(asked):
