@@ -1,0 +1,62 @@
+"""Running a traced graph over Gaussians: one pass, one closed form per operator."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch.fx import GraphModule, Interpreter, Node
+from torch.utils import _pytree as pytree
+
+from bitsback.errors import ExportError
+from bitsback.moments.gaussian import is_gaussian
+from bitsback.moments.rules import Rule
+from bitsback.posterior.contract import Gaussian
+
+Correction = Callable[[Gaussian], Gaussian]
+
+
+class GaussianInterpreter(Interpreter):
+    """Interprets a graph in which some inputs are Gaussians; what depends on none of them is computed as it is.
+
+    Args:
+        graph: the traced graph.
+        rules: the rule of every operator.
+        corrections: by node, what its moments are passed through, where a calibration asks for it.
+    """
+
+    def __init__(
+        self, graph: GraphModule, rules: Mapping[Any, Rule], corrections: Mapping[str, Correction] | None = None
+    ) -> None:
+        super().__init__(graph)
+        self.extra_traceback = False
+        self.rules, self.corrections = rules, corrections or {}
+
+    def run_node(self, n: Node) -> Any:
+        """One node: as it is, or over Gaussians by its rule.
+
+        Raises:
+            ExportError: the operator has no rule, or its rule cannot be applied here.
+        """
+        if n.op != "call_function":
+            return super().run_node(n)
+        args, kwargs = self.fetch_args_kwargs_from_env(n)
+        random = any(is_gaussian(leaf) for leaf in pytree.tree_leaves((args, kwargs), is_leaf=is_gaussian))
+        if not random or getattr(n.target, "__name__", "") == "getitem":
+            return n.target(*args, **kwargs)  # pyright: ignore[reportCallIssue]
+        rule = self.rules.get(n.target)
+        if rule is None:
+            known = ", ".join(sorted({str(each).removeprefix("aten.").partition(".")[0] for each in self.rules}))
+            raise ExportError(
+                f"the operator {n.target} has no rule over Gaussians (at `{place(n)}`); these have one: {known}"
+            )
+        try:
+            value = rule(*args, **kwargs)
+        except (ExportError, TypeError, RuntimeError, ValueError) as error:
+            raise ExportError(f"the operator {n.target} (at `{place(n)}`) cannot be propagated: {error}") from error
+        correct = self.corrections.get(n.name)
+        return correct(value) if correct and is_gaussian(value) else value
+
+
+def place(node: Node) -> str:
+    """The line of the user's network that calls an operator, or the node's name where the trace does not tell."""
+    where = [line.strip() for line in (node.meta.get("stack_trace") or "").splitlines() if line.strip()]
+    return where[-1] if where else node.name

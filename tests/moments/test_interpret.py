@@ -1,0 +1,87 @@
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bitsback.errors import ExportError
+from bitsback.form.stacked import Stack, StackedInterpreter
+from bitsback.given.network import Network, trace
+from bitsback.given.reference import lenet_5, mlp
+from bitsback.moments.interpret import GaussianInterpreter
+from bitsback.moments.rules import rules, with_own
+from bitsback.posterior.contract import Gaussian
+
+
+def propagated(network: Network, std: float, inputs: Tensor, **settings: object) -> Gaussian:
+    values = {**network.params, **network.buffers}
+    random = {n: Gaussian(values[n], torch.full_like(values[n], std**2)) for n in network.bayesian}
+    interpreter = GaussianInterpreter(network.graph, settings.pop("known", rules()), **settings)
+    return interpreter.run(*({**values, **random}[n] for n in network.names), inputs)[0]
+
+
+def monte_carlo(network: Network, std: float, inputs: Tensor, draws: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    values = {**network.params, **network.buffers}
+    drawn = {
+        n: Stack(values[n] + std * torch.randn(draws, *values[n].shape, generator=generator)) for n in network.bayesian
+    }
+    stack = StackedInterpreter(network.graph).run(*({**values, **drawn}[n] for n in network.names), inputs)[0].tensor
+    return stack.mean(0), stack.var(0)
+
+
+@pytest.mark.parametrize("network", [mlp((1, 8, 8), 5, hidden=(40, 40)), lenet_5((1, 12, 12), 5)], ids=["mlp", "lenet"])
+def test_one_pass_follows_monte_carlo(network: nn.Module) -> None:
+    torch.manual_seed(0)
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    traced = trace(network, (1, 12, 12) if len(traced_shape(network)) == 4 else (1, 8, 8))
+    inputs = torch.randn(8, *traced.input_shape)
+    found = propagated(traced, 0.02, inputs)
+    mean, var = monte_carlo(traced, 0.02, inputs, 2000)
+    assert float((found.mean - mean).square().mean().sqrt() / mean.square().mean().sqrt()) < 0.02
+    assert 0.8 < float((found.var / var).median()) < 1.2
+
+
+def traced_shape(network: nn.Module) -> torch.Size:
+    return next(network.parameters()).shape
+
+
+class Strange(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = nn.Linear(4, 4)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return torch.erfinv(self.dense(inputs))
+
+
+def test_an_operator_without_a_rule_is_refused_by_name_and_line() -> None:
+    network = trace(Strange(), (4,))
+    with pytest.raises(
+        ExportError, match=r"aten\.erfinv\.default has no rule .*return torch\.erfinv.*have one: .*relu"
+    ):
+        propagated(network, 0.1, torch.zeros(1, 4))
+
+
+def test_a_user_may_bring_a_rule() -> None:
+    own = with_own(rules(), {torch.ops.aten.erfinv.default: lambda value: Gaussian(value.mean * 7, value.var)})
+    network, inputs = trace(Strange(), (4,)), torch.randn(2, 4)
+    found = propagated(network, 0.1, inputs, known=own)
+    torch.testing.assert_close(found.mean, 7 * nn.functional.linear(inputs, *network.params.values()))
+
+
+def test_what_depends_on_no_weight_is_left_as_it_is() -> None:
+    class Early(Strange):
+        def forward(self, inputs: Tensor) -> Tensor:
+            return self.dense(torch.erfinv(inputs))
+
+    found = propagated(trace(Early(), (4,)), 0.1, torch.zeros(1, 4))
+    torch.testing.assert_close(found.var, torch.full((1, 4), 0.01))
+
+
+def test_a_correction_changes_what_follows() -> None:
+    network, inputs = trace(mlp((4,), 3, hidden=(5,)), (4,)), torch.randn(2, 4)
+    first = next(node.name for node in network.graph.graph.nodes if node.target is torch.ops.aten.relu.default)
+    still = {first: lambda value: Gaussian(value.mean, value.var * 0)}
+    plain, corrected = propagated(network, 0.1, inputs), propagated(network, 0.1, inputs, corrections=still)
+    torch.testing.assert_close(corrected.mean, plain.mean)
+    assert bool((corrected.var < plain.var).all())
