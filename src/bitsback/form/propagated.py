@@ -1,0 +1,101 @@
+"""The propagated form: mean and variance of the network's outputs from one pass over Gaussians.
+
+Roth and Pernkopf, "Variational inference in neural networks using an approximate closed-form objective" (2016), and the
+probabilistic forward pass of Klein et al. (arXiv 2511.23440), on the graph of any traced network. Class probabilities and
+uncertainties come from a fixed set of quasi-random points of the Gaussian outputs, which cost one softmax of a few numbers
+each and no pass through the network; a regression's mean and variance are the outputs' own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from bitsback.errors import RecipeError
+from bitsback.form.program import Program, Units, buffer_names, build
+from bitsback.given.network import Network
+from bitsback.moments.interpret import Correction, GaussianInterpreter
+from bitsback.moments.pooling import MaxPool
+from bitsback.moments.reorder import pool_before_relu
+from bitsback.moments.rules import rules
+from bitsback.moments.softmax import quasi_random
+from bitsback.posterior.contract import Gaussian, Posterior
+
+POINTS = 64
+
+
+def propagated(
+    network: Network,
+    posterior: Posterior,
+    units: Units,
+    *,
+    points: int = POINTS,
+    max_pool: MaxPool = "larger_mean",
+    corrections: Mapping[str, Correction] | None = None,
+) -> Program:
+    """The program that propagates the posterior's marginal means and variances in one pass.
+
+    Args:
+        network: the network.
+        posterior: over its params; what correlates their errors is left out.
+        units: the task and its units.
+        points: of the Gaussian outputs, for class probabilities, at least 2.
+        max_pool: how max pools choose, see `moments.pooling`.
+        corrections: by node of the graph, what a calibration makes of its moments.
+
+    Raises:
+        RecipeError: fewer than two points are asked for, or no weight is random.
+        ExportError: an operator of the network has no rule, or the export fails.
+    """
+    if points < 2:
+        raise RecipeError(f"a propagated form with {points} point(s) is asked for; it needs at least 2")
+    if not posterior.marginals():
+        raise RecipeError("a propagated form is asked for, and no weight is random; use the point form")
+    ordered = replace(network, graph=pool_before_relu(network.graph))
+    at = _points(units, points, network.outputs)
+    module = _Propagated(ordered, posterior, at, GaussianInterpreter(ordered.graph, rules(max_pool), corrections))
+    module(torch.zeros(2, *network.input_shape))
+    return build("propagated", module, len(at), units, network.input_shape)
+
+
+def _points(units: Units, count: int, outputs: int) -> Tensor:
+    """Where the Gaussian outputs are looked at, in standard deviations `[K, C]`.
+
+    Two points at ±1 have a normal's mean and variance, which is all that a regression asks for.
+    """
+    if units.task == "regression":
+        return torch.tensor([[-1.0], [1.0]]).expand(2, outputs).clone()
+    return quasi_random(count, outputs).float()
+
+
+class _Propagated(nn.Module):
+    """The graph over Gaussians; its answers are the outputs at the points."""
+
+    points: Tensor
+
+    def __init__(self, network: Network, posterior: Posterior, points: Tensor, interpreter: GaussianInterpreter) -> None:
+        super().__init__()
+        self.network, self.interpreter = network, interpreter
+        marginals = posterior.marginals()
+        self.random = [name for name in dict.fromkeys(network.names) if name in marginals]
+        self.shared = buffer_names((name for name in network.names if name not in marginals), "shared__")
+        self.means, self.variances = buffer_names(self.random, "mean__"), buffer_names(self.random, "var__")
+        for name, attribute in self.shared.items():
+            self.register_buffer(attribute, posterior.fixed[name].detach().clone())
+        for name in self.random:
+            self.register_buffer(self.means[name], marginals[name].mean.detach().clone())
+            self.register_buffer(self.variances[name], marginals[name].var.detach().clone())
+        self.register_buffer("points", points)
+
+    def outputs(self, inputs: Tensor) -> Gaussian:
+        """Standardized inputs `[B, *shape]` to the Gaussian outputs `[B, C]`."""
+        values: dict[str, Tensor | Gaussian] = {name: getattr(self, each) for name, each in self.shared.items()}
+        for name in self.random:
+            values[name] = Gaussian(getattr(self, self.means[name]), getattr(self, self.variances[name]))
+        return self.interpreter.run(*(values[name] for name in self.network.names), inputs)[0]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Standardized inputs `[B, *shape]` to the outputs at the points `[K, B, C]`."""
+        mean, var = self.outputs(inputs)
+        return mean + torch.sqrt(var) * self.points.unsqueeze(1)
