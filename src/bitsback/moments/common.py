@@ -13,6 +13,9 @@ and a rectified pair of normals with correlation ρ has the covariance ρ Φ Φ'
 expansion of Price's theorem, IRE Transactions on Information Theory 1958).
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -24,18 +27,44 @@ _POSITIONS = (-1, -2)
 _TINY = 1e-30
 
 
-def convolved(inputs: Value, common: Tensor | None, weight: Value, bias: Value | None, groups: int) -> Tensor:
-    """S after a convolution, from the inputs' averages M = ⟨mean⟩ and their S; the border is left out.
+class Convolution(NamedTuple):
+    """What PyTorch's convolutions take after input, weight and bias."""
 
-    A kernel sums its taps over nearly the same positions, so that an average is multiplied by the sum of the taps:
-    S' = Σ_c (M_c² + S_c) Σ_taps var w + Σ_c S_c (Σ_taps E w)² + var b.
+    stride: Sequence[int] = (1, 1)
+    padding: Sequence[int] | str = (0, 0)
+    dilation: Sequence[int] = (1, 1)
+    groups: int = 1
+
+
+def convolved(inputs: Value, common: Tensor | None, weight: Value, bias: Value | None, how: Convolution) -> Tensor:
+    """S after a convolution, from the inputs' averages M = ⟨mean⟩ and their S.
+
+    A tap at offset o sums a share f_o of the positions (less than all at a padded border), so that an average is multiplied
+    by the sum of the taps: S' = Σ_c (M_c² + S_c) Σ_o f_o² var w_o + Σ_c S_c (Σ_o f_o E w_o)² + var b.
     """
     average = mean_of(inputs).mean(_POSITIONS)
     common = torch.zeros_like(average) if common is None else common
-    result = _per_channel(common, mean_of(weight).sum(_POSITIONS).square(), groups)
+    reach = _reach(mean_of(inputs).shape[-2:], mean_of(weight).shape[-2:], how).to(average.dtype)
+    result = _per_channel(common, (mean_of(weight) * reach).sum(_POSITIONS).square(), how.groups)
     if isinstance(weight, Gaussian):
-        result = result + _per_channel(average.square() + common, weight.var.sum(_POSITIONS), groups)
+        var = (weight.var * reach.square()).sum(_POSITIONS)
+        result = result + _per_channel(average.square() + common, var, how.groups)
     return result + bias.var if isinstance(bias, Gaussian) else result
+
+
+def _reach(lengths: Sequence[int], sizes: Sequence[int], how: Convolution) -> Tensor:
+    """The share of output positions at which a tap meets an input and not the border, `[kernel height, kernel width]`."""
+    shares = []
+    for axis, (length, size) in enumerate(zip(lengths, sizes, strict=True)):
+        gap, stride, padding = how.dilation[axis % len(how.dilation)], how.stride[axis % len(how.stride)], how.padding
+        span = gap * (size - 1)
+        before = padding[axis % len(padding)] if not isinstance(padding, str) else span // 2 * (padding == "same")
+        after = before if not isinstance(padding, str) else (span - span // 2) * (padding == "same")
+        count = (length + before + after - span - 1) // stride + 1
+        starts = range(-before, -before + stride * count, stride)
+        met = [sum(0 <= start + gap * tap < length for start in starts) / count for tap in range(size)]
+        shares.append(torch.tensor(met, dtype=torch.float64))
+    return shares[0][:, None] * shares[1][None, :]
 
 
 def rectified(before: Gaussian, common: Tensor, after: Gaussian) -> Tensor:

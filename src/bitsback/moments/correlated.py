@@ -52,7 +52,8 @@ class CorrelatedInterpreter(GaussianInterpreter):
             return None
         if n.target in _CONVOLUTIONS:
             args, _ = self.fetch_args_kwargs_from_env(n)
-            return common.convolved(before, its_common, args[1], args[2] if len(args) > 2 else None, _groups(n))
+            bias = args[2] if len(args) > 2 else None
+            return common.convolved(before, its_common, args[1], bias, common.Convolution(*args[3:]))
         if n.target in _ADDS:
             known = [self.common[arg] for arg in n.args[:2] if isinstance(arg, Node) and arg in self.common]
             return sum(known[1:], known[0]) if known else None
@@ -65,10 +66,6 @@ class CorrelatedInterpreter(GaussianInterpreter):
         if n.target in _RELU:
             return common.rectified(before, its_common, value)
         return common.kept(before, its_common, value) if value.mean.shape[:2] == before.mean.shape[:2] else None
-
-
-def _groups(node: Node) -> int:
-    return int(node.args[6]) if len(node.args) > 6 else 1
 
 
 def _average(node: Node, before: Gaussian, its_common: Tensor, value: Gaussian) -> Gaussian:
