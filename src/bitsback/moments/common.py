@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from bitsback.moments.gaussian import Value, mean_of
 from bitsback.moments.normal import normal, standardized
@@ -37,34 +38,51 @@ class Convolution(NamedTuple):
 
 
 def convolved(inputs: Value, common: Tensor | None, weight: Value, bias: Value | None, how: Convolution) -> Tensor:
-    """S after a convolution, from the inputs' averages M = ⟨mean⟩ and their S.
+    """S after a convolution.
 
-    A tap at offset o sums a share f_o of the positions (less than all at a padded border), so that an average is multiplied
-    by the sum of the taps: S' = Σ_c (M_c² + S_c) Σ_o f_o² var w_o + Σ_c S_c (Σ_o f_o E w_o)² + var b.
+    A tap at offset o sums the inputs at shifted positions, a share f_o of them where a padded border is met. With M_o the
+    average of the shifted means,
+
+        S' = Σ_c Σ_o (M_co² + f_o² S_c) var w_o + Σ_c S_c (Σ_o f_o E w_o)² + var b
     """
-    average = mean_of(inputs).mean(_POSITIONS)
-    common = torch.zeros_like(average) if common is None else common
-    reach = _reach(mean_of(inputs).shape[-2:], mean_of(weight).shape[-2:], how).to(average.dtype)
-    result = _per_channel(common, (mean_of(weight) * reach).sum(_POSITIONS).square(), how.groups)
+    taps, shares = _taps(mean_of(inputs), mean_of(weight).shape[-2:], how)
+    if common is None:
+        common = torch.zeros_like(taps[..., 0, 0])
+    result = _per_channel(common, (mean_of(weight) * shares).sum(_POSITIONS).square(), how.groups)
     if isinstance(weight, Gaussian):
-        var = (weight.var * reach.square()).sum(_POSITIONS)
-        result = result + _per_channel(average.square() + common, var, how.groups)
+        squares = taps.square() + shares.square() * common[..., None, None]
+        result = result + functional.conv2d(squares, weight.var, groups=how.groups)[..., 0, 0]
     return result + bias.var if isinstance(bias, Gaussian) else result
 
 
-def _reach(lengths: Sequence[int], sizes: Sequence[int], how: Convolution) -> Tensor:
-    """The share of output positions at which a tap meets an input and not the border, `[kernel height, kernel width]`."""
-    shares = []
-    for axis, (length, size) in enumerate(zip(lengths, sizes, strict=True)):
-        gap, stride, padding = how.dilation[axis % len(how.dilation)], how.stride[axis % len(how.stride)], how.padding
-        span = gap * (size - 1)
-        before = padding[axis % len(padding)] if not isinstance(padding, str) else span // 2 * (padding == "same")
-        after = before if not isinstance(padding, str) else (span - span // 2) * (padding == "same")
-        count = (length + before + after - span - 1) // stride + 1
-        starts = range(-before, -before + stride * count, stride)
-        met = [sum(0 <= start + gap * tap < length for start in starts) / count for tap in range(size)]
-        shares.append(torch.tensor(met, dtype=torch.float64))
-    return shares[0][:, None] * shares[1][None, :]
+def _taps(mean: Tensor, sizes: Sequence[int], how: Convolution) -> tuple[Tensor, Tensor]:
+    """What each tap of a kernel averages, `[B, C, *sizes]`, and the share of its positions that are no border, `[*sizes]`."""
+    border = _border(sizes, how)
+    padded = functional.pad(mean, border)
+    inside = functional.pad(torch.ones_like(mean[:1, :1]), border)
+    gaps, strides = _pair(how.dilation), _pair(how.stride)
+    counts = [(padded.shape[a - 2] - gaps[a] * (sizes[a] - 1) - 1) // strides[a] + 1 for a in (0, 1)]
+
+    def average(tensor: Tensor, row: int, column: int) -> Tensor:
+        rows, columns = (start * gap for start, gap in zip((row, column), gaps, strict=True))
+        part = tensor[..., rows : rows + strides[0] * (counts[0] - 1) + 1 : strides[0], :]
+        return part[..., columns : columns + strides[1] * (counts[1] - 1) + 1 : strides[1]].mean(_POSITIONS)
+
+    places = [(row, column) for row in range(sizes[0]) for column in range(sizes[1])]
+    averages, shares = (torch.stack([average(each, *place) for place in places], -1) for each in (padded, inside))
+    return averages.unflatten(-1, tuple(sizes)), shares.unflatten(-1, tuple(sizes))[0, 0]
+
+
+def _border(sizes: Sequence[int], how: Convolution) -> list[int]:
+    if isinstance(how.padding, str):
+        spans = [gap * (size - 1) * (how.padding == "same") for gap, size in zip(_pair(how.dilation), sizes, strict=True)]
+        return [spans[1] // 2, spans[1] - spans[1] // 2, spans[0] // 2, spans[0] - spans[0] // 2]
+    rows, columns = _pair(how.padding)
+    return [columns, columns, rows, rows]
+
+
+def _pair(given: Sequence[int]) -> list[int]:
+    return list(given) * (2 if len(given) == 1 else 1)
 
 
 def rectified(before: Gaussian, common: Tensor, after: Gaussian) -> Tensor:
@@ -100,7 +118,7 @@ def averaged(value: Gaussian, common: Tensor, window: int, average: Gaussian) ->
 
 
 def _per_channel(values: Tensor, weights: Tensor, groups: int) -> Tensor:
-    return torch.nn.functional.conv2d(values[..., None, None], weights[..., None, None], groups=groups)[..., 0, 0]
+    return functional.conv2d(values[..., None, None], weights[..., None, None], groups=groups)[..., 0, 0]
 
 
 def _count(value: Gaussian) -> int:
