@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from bitsback.compress.masks import sweep
-from bitsback.form.one_by_one import members, predict
+from bitsback.form.one_by_one import asked, members_of, predict
 from bitsback.form.program import Units
 from bitsback.given.dataset import Dataset
 from bitsback.given.network import Network
@@ -73,16 +73,16 @@ class Exam:
         """Every figure of quality of the 30-draw predictive; of the point, where there is nothing to draw."""
         uncertain = any(bool(var.any()) for _, var in posterior.marginals().values())
         draws = posterior.sample(DRAWS, torch.Generator().manual_seed(0)) if uncertain else {}
-        asked = members(posterior.fixed, draws) if uncertain else [mean(posterior)]
+        members = members_of(posterior.fixed, draws) if uncertain else [mean(posterior)]
         inside, outside = (
-            self._answers(asked, each) for each in (self.data.test.inputs, self.data.out_of_distribution)
+            self._answers(members, each) for each in (self.data.test.inputs, self.data.out_of_distribution)
         )
         found = quality.classification(inside, self.data.test.targets, outside)
         accuracy = found.pop("accuracy")
         return {"predictive_accuracy": accuracy, **found} if uncertain else found
 
     def _answers(self, tensors: list[Params], inputs: np.ndarray) -> Outputs:
-        return Outputs(*(each.numpy() for each in predict(self.network, tensors, self.units, inputs)))
+        return Outputs(*(each.numpy() for each in predict(asked(self.network, tensors), self.units, inputs)))
 
 
 def run(job: Job, data: Dataset, checkpoints: Path, watch: Callable[[Progress], None]) -> list[Measurement]:

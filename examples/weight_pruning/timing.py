@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from bitsback.compress.masks import Masked
-from bitsback.form.point import point
+from bitsback.form.point import PointForm
 from bitsback.form.program import Units
 from bitsback.given.network import Network
 from bitsback.lower.build.onnx import lower
@@ -21,7 +21,7 @@ def rows(
     device, one = Cpu(threads=1), inputs[:1]
     candidates = []
     for sparsity, posterior in pruned.items():
-        lowered = lower(point(network, posterior, units), inputs)
+        lowered = lower(PointForm().program(network, posterior, units), inputs)
         session = device.load(lowered.graph, lowered.weights)
         candidates.append(Candidate(lambda session=session: session.run(one), {**of, "sparsity": sparsity}))
     return latency(candidates[1:], candidates[0], LatencySettings(repeats=400, device=device.name))

@@ -6,7 +6,8 @@ network + data ─► posterior ─► policy ─► compress ─► form ─►
                                   └─────── measure ◄───┘            report reads the journal
 
 network, dataset   fit          prune            point,    pack      load      predict, evaluate
-                                                 ensemble
+                                                 ensemble,
+                                                 propagated
 ```
 
 Names are loaded on first use (Scientific Python SPEC 1): importing the package imports neither PyTorch nor ONNX Runtime,
@@ -17,7 +18,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bitsback.api import dataset, ensemble, evaluate, fit, network, pack, point, prune
+    from bitsback.api import dataset, ensemble, evaluate, fit, network, pack, point, propagated, prune
     from bitsback.given.network import trace
     from bitsback.measure.abstain import Promise
     from bitsback.policy.choice import Choice, Policy
@@ -49,6 +50,7 @@ __all__ = [
     "network",
     "pack",
     "point",
+    "propagated",
     "prune",
     "trace",
 ]
@@ -63,7 +65,9 @@ _HOMES = {
     "Policy": "policy.choice",
     "Promise": "measure.abstain",
     "ScaleMixture": "posterior.prior",
-    **dict.fromkeys(("dataset", "ensemble", "evaluate", "fit", "network", "pack", "point", "prune"), "api"),
+    **dict.fromkeys(
+        ("dataset", "ensemble", "evaluate", "fit", "network", "pack", "point", "propagated", "prune"), "api"
+    ),
     "load": "runtime.predictor",
     "trace": "given.network",
 }

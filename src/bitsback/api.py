@@ -1,7 +1,7 @@
 """The verbs for Python, in the order of the path.
 
 ```
-dataset, network ──► fit ──► prune ──► point | ensemble ──► pack ──► load ──► evaluate
+dataset, network ──► fit ──► prune ──► point | ensemble | propagated ──► pack ──► load ──► evaluate
 ```
 
 Each takes what the one before gave. The command line's stages (`run/`) do the same with everything between in files.
@@ -21,7 +21,10 @@ from bitsback.artifact.container import write
 from bitsback.compress.masks import masks_for
 from bitsback.compress.masks import prune as pruned_by
 from bitsback.errors import NetworkError, PolicyError, PromiseError, RecipeError
+from bitsback.form.ensemble import EnsembleForm
+from bitsback.form.point import PointForm
 from bitsback.form.program import Program
+from bitsback.form.propagated import PropagatedForm
 from bitsback.given import dataset as datasets
 from bitsback.given.dataset import Dataset, DataSettings
 from bitsback.given.resolve import resolve
@@ -107,7 +110,7 @@ def fit(
     epochs: int | None = None,
     settings: FitSettings | None = None,
     deterministic: Sequence[str] = (),
-    form: Literal["point", "ensemble"] | None = None,
+    form: Literal["point", "ensemble", "propagated"] | None = None,
     start: FittedNetwork | None = None,
     checkpoint: str | Path | None = None,
     watch: Callable[[Progress], None] | None = None,
@@ -195,7 +198,7 @@ def point(fitted: FittedNetwork) -> Program:
         RecipeError: It is no fitted network.
     """
     check_fitted(fitted)
-    return fitted.point()
+    return fitted.program(PointForm())
 
 
 def ensemble(fitted: FittedNetwork, members: int = Form.members, *, seed: int = 0) -> Program:
@@ -213,7 +216,26 @@ def ensemble(fitted: FittedNetwork, members: int = Form.members, *, seed: int = 
     check_fitted(fitted)
     check_whole("members", members, 2)
     check_seed(seed)
-    return fitted.ensemble(members, torch.Generator().manual_seed(seed))
+    return fitted.program(EnsembleForm(members, seed))
+
+
+def propagated(
+    fitted: FittedNetwork, points: int = Form.points, *, max_pool: Literal["larger_mean", "clark"] = Form.max_pool
+) -> Program:
+    """Mean and variance of the outputs from one pass over Gaussians, as a program.
+
+    Args:
+        fitted: The network.
+        points: At which the Gaussian outputs are looked at for class probabilities.
+        max_pool: How the largest of several Gaussians is pooled: the one with the larger mean, or by Clark's moments.
+
+    Raises:
+        RecipeError: Fewer than two points are asked for, or an argument is of the wrong kind.
+        ExportError: An operator of the network has no rule over Gaussians, or it cannot be exported.
+    """
+    check_fitted(fitted)
+    check_whole("points", points, 2)
+    return fitted.program(PropagatedForm(points, max_pool))
 
 
 def pack(program: Program, path: str | os.PathLike[str], data: Dataset, promise: Promise | None = None) -> int:

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from bitsback.form.adversary import Bounds, fgsm, noisy, pgd
-from bitsback.form.ensemble import ensemble
+from bitsback.form.ensemble import EnsembleForm
 from bitsback.form.program import Program, Units
 from bitsback.given.network import trace
 from bitsback.given.normalization import Normalization
@@ -23,7 +23,7 @@ def program(task: str) -> Program:
     regression = task == "regression"
     targets = Normalization((0.0, 0.0), (1.0, 1.0)) if regression else None
     units = Units(task, INPUTS, targets, torch.zeros(2 if regression else 0))
-    return ensemble(network, posterior, units, 3, torch.Generator().manual_seed(0))
+    return EnsembleForm(3).program(network, posterior, units)
 
 
 def data(task: str) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ from torch import nn
 
 from bitsback.compress.masks import prune
 from bitsback.errors import ExportError, RecipeError
-from bitsback.form.ensemble import ensemble
+from bitsback.form.ensemble import EnsembleForm
 from bitsback.form.outputs import classify
 from bitsback.form.program import Units
 from bitsback.given.network import trace
@@ -43,7 +43,7 @@ def test_members_answer_as_the_users_module_with_their_weights(make, shape):
     module = unsettle(make()).eval()
     network = trace(module, shape)
     posterior = posterior_over(network)
-    program = ensemble(network, posterior, units(shape), MEMBERS, generator())
+    program = EnsembleForm(MEMBERS).program(network, posterior, units(shape))
     draws = posterior.sample(MEMBERS, generator())
     run = program.exported.module()
     for batch in (1, 4, 7):
@@ -63,7 +63,7 @@ def test_members_answer_as_the_users_module_with_their_weights(make, shape):
 def test_a_pruned_weight_is_zero_in_every_member():
     network = trace(mlp((4,), 3, hidden=(5,)), (4,))
     mask = (torch.arange(20).reshape(5, 4) % 2).float()
-    program = ensemble(network, prune(posterior_over(network), {"1.weight": mask}), units((4,)), MEMBERS, generator())
+    program = EnsembleForm(MEMBERS).program(network, prune(posterior_over(network), {"1.weight": mask}), units((4,)))
     weights = dict(program.exported.named_buffers())["members.drawn__1__weight"]
     assert weights.shape == (MEMBERS, 5, 4)
     assert ((weights != 0) == (mask == 1)).all()
@@ -71,7 +71,7 @@ def test_a_pruned_weight_is_zero_in_every_member():
 
 def test_what_differs_in_no_member_is_stored_once():
     network = trace(normed(), (4,), deterministic=("0.*",))
-    program = ensemble(network, posterior_over(network), units((4,)), MEMBERS, generator())
+    program = EnsembleForm(MEMBERS).program(network, posterior_over(network), units((4,)))
     shapes = {name.removeprefix("members."): list(tensor.shape) for name, tensor in program.exported.named_buffers()}
     assert shapes["shared__0__weight"] == [5, 4]
     assert shapes["drawn__4__weight"] == [MEMBERS, 3, 5]
@@ -80,7 +80,7 @@ def test_what_differs_in_no_member_is_stored_once():
 def test_a_points_members_are_all_alike():
     network = trace(mlp((4,), 3, hidden=(5,)), (4,))
     posterior = PointPosterior({name: network.params[name] for name in network.bayesian}, {})
-    outputs = ensemble(network, posterior, units((4,)), MEMBERS, generator()).module(torch.randn(4, 4))
+    outputs = EnsembleForm(MEMBERS).program(network, posterior, units((4,))).module(torch.randn(4, 4))
     assert (outputs[3] < 1e-6).all()
 
 
@@ -88,13 +88,13 @@ def test_a_points_members_are_all_alike():
 def test_fewer_than_two_members_are_refused(members):
     network = trace(mlp((4,), 3, hidden=()), (4,))
     with pytest.raises(RecipeError, match=f"ensemble of {members} member"):
-        ensemble(network, posterior_over(network), units((4,)), members, generator())
+        EnsembleForm(members).program(network, posterior_over(network), units((4,)))
 
 
 def test_a_posterior_without_a_random_weight_is_refused():
     network = trace(mlp((4,), 3, hidden=()), (4,), deterministic=("*",))
     with pytest.raises(RecipeError, match="no weight is random; use the point form"):
-        ensemble(network, posterior_over(network), units((4,)), 3, generator())
+        EnsembleForm(3).program(network, posterior_over(network), units((4,)))
 
 
 def enlarged():
@@ -113,4 +113,4 @@ REFUSED = [
 def test_an_operator_that_cannot_be_mapped_is_named(make, shape, said):
     network = trace(make(), shape)
     with pytest.raises(ExportError, match=f"the operator {said} .*needs no mapping"):
-        ensemble(network, posterior_over(network), units(shape), 3, generator())
+        EnsembleForm(3).program(network, posterior_over(network), units(shape))

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from bitsback.form import one_by_one
-from bitsback.form.ensemble import ensemble
-from bitsback.form.one_by_one import members, predict
-from bitsback.form.point import point
+from bitsback.form.ensemble import EnsembleForm
+from bitsback.form.one_by_one import asked, members_of, predict
+from bitsback.form.point import PointForm
 from bitsback.form.program import Units
 from bitsback.given.network import trace
 from bitsback.given.normalization import Normalization
@@ -40,18 +40,20 @@ def test_it_answers_as_the_programs_do_however_the_inputs_are_cut(make, units, m
     network = trace(unsettle(make()), (4,))
     posterior = posterior_over(network)
     inputs = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
-    drawn = members(posterior.fixed, posterior.sample(COUNT, generator()))
+    drawn = members_of(posterior.fixed, posterior.sample(COUNT, generator()))
     cases = [
-        ([mean(posterior)], point(network, posterior, units)),
-        (drawn, ensemble(network, posterior, units, COUNT, generator())),
+        ([mean(posterior)], PointForm().program(network, posterior, units)),
+        (drawn, EnsembleForm(COUNT).program(network, posterior, units)),
     ]
     for tensors, program in cases:
         expected = program.exported.module()(torch.from_numpy(inputs))
-        torch.testing.assert_close(tuple(predict(network, tensors, units, inputs)), expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            tuple(predict(asked(network, tensors), units, inputs)), expected, rtol=1e-4, atol=1e-5
+        )
 
 
 def test_a_member_is_its_draw_beside_what_all_share():
     draws, fixed = {"a": torch.arange(6.0).reshape(3, 2)}, {"b": torch.ones(2)}
-    found = members(fixed, draws)
+    found = members_of(fixed, draws)
     assert [each["a"].tolist() for each in found] == draws["a"].tolist()
     assert all(each["b"] is fixed["b"] for each in found)

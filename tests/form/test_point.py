@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from bitsback.form.point import point
+from bitsback.form.point import PointForm
 from bitsback.form.program import Units
 from bitsback.given.network import trace
 from bitsback.given.normalization import Normalization
@@ -31,7 +31,7 @@ def test_it_is_the_users_module_at_the_mean_on_raw_inputs(make, shape, normaliza
     module = unsettle(make()).eval()
     network = trace(module, shape)
     units = Units("classification", normalization, None, torch.empty(0))
-    program = point(network, posterior_over(network), units)
+    program = PointForm().program(network, posterior_over(network), units)
     assert (program.form, program.members, program.input_shape) == ("point", 1, shape)
     for batch in (1, 4, 7):
         inputs = 50 * torch.randn(batch, *shape)
@@ -49,7 +49,7 @@ def test_regression_is_in_the_targets_units():
     inputs_are, targets_are = Normalization((1.0,) * 4, (2.0,) * 4), Normalization((10.0, -5.0), (3.0, 0.1))
     units = Units("regression", inputs_are, targets_are, torch.tensor([-1.0, 0.5]))
     values = {name: network.params[name] for name in network.bayesian}
-    program = point(network, PointPosterior(values, {}), units)
+    program = PointForm().program(network, PointPosterior(values, {}), units)
     inputs = torch.randn(4, 4)
     mean, total, data, knowledge = program.exported.module()(inputs)
     expected = module(standardized(inputs, inputs_are)) * torch.tensor([3.0, 0.1]) + torch.tensor([10.0, -5.0])
@@ -63,7 +63,7 @@ def test_regression_is_in_the_targets_units():
 def test_later_changes_of_the_posterior_do_not_reach_the_program():
     network = trace(mlp((4,), 3, hidden=(5,)), (4,))
     posterior = posterior_over(network)
-    program = point(
+    program = PointForm().program(
         network, posterior, Units("classification", Normalization((0.0,) * 4, (1.0,) * 4), None, torch.empty(0))
     )
     inputs = torch.randn(4, 4)

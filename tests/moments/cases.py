@@ -61,7 +61,7 @@ def case(operator: Callable[..., Any], *args: Any, off: tuple[float, float] = (0
 X, IMAGE, LINE = gaussian(3, 6), gaussian(2, 4, 6, 6, seed=1), gaussian(2, 4, 9, seed=2)
 _WEIGHT, _BIAS = gaussian(5, 6, seed=3), gaussian(5, seed=4)
 _KERNEL, _FILTER = gaussian(8, 4, 3, 3, seed=5), gaussian(8, 4, 3, seed=6)
-_CHANNELS = tuple(tensor(4, seed=s) for s in (1, 2, 3)) + (tensor(4, seed=4).square() + 0.5,)
+_CHANNELS = (*(tensor(4, seed=s) for s in (1, 2, 3)), tensor(4, seed=4).square() + 0.5)
 
 AFFINE = (
     case(_aten.linear.default, X, _WEIGHT, _BIAS),

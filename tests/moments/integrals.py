@@ -1,5 +1,6 @@
 """Moments by adaptive integration: the slow and obvious reference for elementwise rules."""
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -14,7 +15,7 @@ def moments(
     ends = sorted({mean - 12 * std, *(k for k in kinks if abs(k - mean) < 12 * std), mean, mean + 12 * std})
 
     def integral(integrand: Callable[[float], float]) -> float:
-        pieces = zip(ends[:-1], ends[1:], strict=True)
+        pieces = itertools.pairwise(ends)
         return math.fsum(
             integrate.quad(lambda x: integrand(x) * density(x), a, b, epsabs=0, epsrel=1e-11, limit=200)[0]
             for a, b in pieces

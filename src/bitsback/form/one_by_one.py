@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from bitsback.form.outputs import Outputs
-from bitsback.form.program import Predict, Units
+from bitsback.form.program import Members, Predict, Units
 from bitsback.given.network import Network
 from bitsback.given.params import Params
 
 _BATCH = 1000
 
 
-def members(fixed: Params, draws: Params) -> list[Params]:
+def members_of(fixed: Params, draws: Params) -> list[Params]:
     """Every tensor that the network takes, for each draw.
 
     Args:
@@ -28,23 +28,32 @@ def members(fixed: Params, draws: Params) -> list[Params]:
     return [{**fixed, **{name: each[index] for name, each in draws.items()}} for index in range(count)]
 
 
-@torch.no_grad()
-def predict(network: Network, tensors: Sequence[Params], units: Units, inputs: np.ndarray) -> Outputs:
-    """What the average of the members predicts.
+def asked(network: Network, tensors: Sequence[Params]) -> Members:
+    """The plain network as members.
 
     Args:
         network: Traced for evaluation.
-        tensors: Every tensor that the network takes, for each member; the posterior mean alone makes a point.
+        tensors: Every tensor that it takes, for each member; the posterior mean alone makes a point.
+    """
+
+    def answers(inputs: Tensor) -> Tensor:
+        return torch.stack([network(each, inputs) for each in tensors])
+
+    return answers
+
+
+@torch.no_grad()
+def predict(members: Members, units: Units, inputs: np.ndarray) -> Outputs:
+    """What the average of the members predicts.
+
+    Args:
+        members: Standardized inputs to the members' outputs.
         units: What ties the network to the user's units.
         inputs: Raw, float32 [N, *shape], N at least 1.
 
     Returns:
         `mean`, `total`, `data`, `knowledge` as the program of the same members gives them.
     """
-
-    def answers(standardized: Tensor) -> Tensor:
-        return torch.stack([network(each, standardized) for each in tensors])
-
-    program = Predict(answers, units, inputs.ndim - 1)
+    program = Predict(members, units, inputs.ndim - 1)
     parts = [program.combine(program.answers(batch)) for batch in torch.from_numpy(inputs).split(_BATCH)]
     return Outputs(*(torch.cat(field) for field in zip(*parts, strict=True)))

@@ -1,20 +1,45 @@
 """The point form: the network at the posterior mean. One pass, no knowledge uncertainty."""
 
+from dataclasses import dataclass
+
 from torch import Tensor, nn
 
-from bitsback.form.program import Program, Units, buffer_names, build
+from bitsback.form.contract import Said
+from bitsback.form.program import Members, Program, Units, buffer_names, build
 from bitsback.given.network import Network
 from bitsback.given.params import Params
 from bitsback.posterior.contract import Posterior, mean
 
 
-def point(network: Network, posterior: Posterior, units: Units) -> Program:
-    """The program of the network at the posterior mean.
+@dataclass(frozen=True)
+class PointForm:
+    """The network at the posterior mean."""
 
-    Raises:
-        ExportError: it cannot be exported.
-    """
-    return build("point", _At(network, mean(posterior)), 1, units, network.input_shape)
+    @property
+    def name(self) -> str:
+        """It is called "point"."""
+        return "point"
+
+    @property
+    def said(self) -> Said:
+        """Nothing: it has no settings."""
+        return {}
+
+    def program(self, network: Network, posterior: Posterior, units: Units) -> Program:
+        """The program of the network at the posterior mean.
+
+        Raises:
+            ExportError: it cannot be exported.
+        """
+        return build("point", self.members(network, posterior, units), 1, units, network.input_shape)
+
+    def members(self, network: Network, posterior: Posterior, _units: Units) -> Members:
+        """The network at the mean, as the only member."""
+        return _At(network, mean(posterior))
+
+    def held(self, posterior: Posterior) -> dict[str, tuple[Tensor, ...]]:
+        """The mean of each random param."""
+        return {name: (marginal.mean,) for name, marginal in posterior.marginals().items()}
 
 
 class _At(nn.Module):

@@ -6,57 +6,74 @@ uncertainties come from a fixed set of quasi-random points of the Gaussian outpu
 each and no pass through the network; a regression's mean and variance are the outputs' own.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from bitsback.errors import RecipeError
+from bitsback.form.contract import Said
 from bitsback.form.program import Program, Units, buffer_names, build
 from bitsback.given.network import Network
-from bitsback.moments.interpret import Correction, GaussianInterpreter
+from bitsback.moments.correlated import CorrelatedInterpreter
+from bitsback.moments.interpret import GaussianInterpreter
 from bitsback.moments.pooling import MaxPool
 from bitsback.moments.reorder import pool_before_relu
 from bitsback.moments.rules import rules
 from bitsback.moments.softmax import quasi_random
 from bitsback.posterior.contract import Gaussian, Posterior
 
-POINTS = 64
 
+@dataclass(frozen=True)
+class PropagatedForm:
+    """One pass of the posterior's marginal means and variances; what correlates the weights is left out.
 
-def propagated(
-    network: Network,
-    posterior: Posterior,
-    units: Units,
-    *,
-    points: int = POINTS,
-    max_pool: MaxPool = "larger_mean",
-    corrections: Mapping[str, Correction] | None = None,
-) -> Program:
-    """The program that propagates the posterior's marginal means and variances in one pass.
-
-    Args:
-        network: the network.
-        posterior: over its params; what correlates their errors is left out.
-        units: the task and its units.
+    Attributes:
         points: of the Gaussian outputs, for class probabilities, at least 2.
         max_pool: how max pools choose, see `moments.pooling`.
-        corrections: by node of the graph, what a calibration makes of its moments.
-
-    Raises:
-        RecipeError: fewer than two points are asked for, or no weight is random.
-        ExportError: an operator of the network has no rule, or the export fails.
     """
-    if points < 2:
-        raise RecipeError(f"a propagated form with {points} point(s) is asked for; it needs at least 2")
-    if not posterior.marginals():
-        raise RecipeError("a propagated form is asked for, and no weight is random; use the point form")
-    ordered = replace(network, graph=pool_before_relu(network.graph))
-    at = _points(units, points, network.outputs)
-    module = _Propagated(ordered, posterior, at, GaussianInterpreter(ordered.graph, rules(max_pool), corrections))
-    module(torch.zeros(2, *network.input_shape))
-    return build("propagated", module, len(at), units, network.input_shape)
+
+    points: int = 64
+    max_pool: MaxPool = "larger_mean"
+
+    @property
+    def name(self) -> str:
+        """It is called "propagated"."""
+        return "propagated"
+
+    @property
+    def said(self) -> Said:
+        """At how many points the outputs are looked at."""
+        return {"points": self.points}
+
+    def program(self, network: Network, posterior: Posterior, units: Units) -> Program:
+        """The program of one pass.
+
+        Raises:
+            RecipeError: fewer than two points are asked for, the pooling has another name, or no weight is random.
+            ExportError: an operator of the network has no rule, or the export fails.
+        """
+        module = self.members(network, posterior, units)
+        module(torch.zeros(2, *network.input_shape))
+        return build("propagated", module, len(module.points), units, network.input_shape)
+
+    def members(self, network: Network, posterior: Posterior, units: Units) -> "_Propagated":
+        """The outputs at the points, which vote like members.
+
+        Raises:
+            RecipeError: as for the program.
+        """
+        if self.points < 2:
+            raise RecipeError(f"a propagated form with {self.points} point(s) is asked for; it needs at least 2")
+        if not posterior.marginals():
+            raise RecipeError("a propagated form is asked for, and no weight is random; use the point form")
+        ordered = replace(network, graph=pool_before_relu(network.graph))
+        at = _points(units, self.points, network.outputs)
+        return _Propagated(ordered, posterior, at, CorrelatedInterpreter(ordered.graph, rules(self.max_pool)))
+
+    def held(self, posterior: Posterior) -> dict[str, tuple[Tensor, ...]]:
+        """Mean and variance of each random param."""
+        return {name: tuple(marginal) for name, marginal in posterior.marginals().items()}
 
 
 def _points(units: Units, count: int, outputs: int) -> Tensor:
@@ -74,7 +91,9 @@ class _Propagated(nn.Module):
 
     points: Tensor
 
-    def __init__(self, network: Network, posterior: Posterior, points: Tensor, interpreter: GaussianInterpreter) -> None:
+    def __init__(
+        self, network: Network, posterior: Posterior, points: Tensor, interpreter: GaussianInterpreter
+    ) -> None:
         super().__init__()
         self.network, self.interpreter = network, interpreter
         marginals = posterior.marginals()

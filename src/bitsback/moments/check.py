@@ -56,6 +56,7 @@ def check(
     posterior: Posterior,
     interpreter: GaussianInterpreter,
     inputs: Tensor,
+    *,
     draws: int,
     generator: torch.Generator,
 ) -> list[Layer]:
@@ -87,7 +88,9 @@ def propagate(
     with torch.no_grad():
         interpreter.run(*(values[name] for name in network.names), inputs)
     env = interpreter.env
-    return {node: env[node] for node in network.graph.graph.nodes if node.op == "call_function" and is_gaussian(env[node])}
+    return {
+        node: env[node] for node in network.graph.graph.nodes if node.op == "call_function" and is_gaussian(env[node])
+    }
 
 
 def _wanted(found: dict[Node, Gaussian]) -> list[str]:
@@ -116,7 +119,9 @@ def _layer(node: Node, found: Gaussian, drawn: dict[str, Gaussian]) -> Layer:
     low, middle, high = (float(each) for each in _quantiles(ratios))
     operator = str(node.target).removeprefix("aten.").partition(".")[0]
     elements = found.mean[0].numel()
-    return Layer(node.name, operator, place(node), elements, float(error), middle, (low, high), _correlation(node, drawn))
+    return Layer(
+        node.name, operator, place(node), elements, float(error), middle, (low, high), _correlation(node, drawn)
+    )
 
 
 def _quantiles(ratios: Tensor) -> Sequence[Tensor]:

@@ -75,7 +75,9 @@ def _taps(mean: Tensor, sizes: Sequence[int], how: Convolution) -> tuple[Tensor,
 
 def _border(sizes: Sequence[int], how: Convolution) -> list[int]:
     if isinstance(how.padding, str):
-        spans = [gap * (size - 1) * (how.padding == "same") for gap, size in zip(_pair(how.dilation), sizes, strict=True)]
+        spans = [
+            gap * (size - 1) * (how.padding == "same") for gap, size in zip(_pair(how.dilation), sizes, strict=True)
+        ]
         return [spans[1] // 2, spans[1] - spans[1] // 2, spans[0] // 2, spans[0] - spans[0] // 2]
     rows, columns = _pair(how.padding)
     return [columns, columns, rows, rows]

@@ -166,14 +166,19 @@ class Form:
     Attributes:
         name: Without one it is an ensemble where inference gives something to draw from, else a point.
         members: Of an ensemble, at least 2.
+        points: At which the Gaussian outputs of the propagated form are looked at, at least 2.
+        max_pool: How the propagated form pools the largest: "larger_mean" or "clark".
     """
 
     __pydantic_config__ = _STRICT
-    name: Literal["point", "ensemble"] | None = None
+    name: Literal["point", "ensemble", "propagated"] | None = None
     members: int = 20
+    points: int = 64
+    max_pool: Literal["larger_mean", "clark"] = "larger_mean"
 
     def __post_init__(self) -> None:
         check_whole("form.members", self.members, 2)
+        check_whole("form.points", self.points, 2)
 
 
 @dataclass(frozen=True)
@@ -204,6 +209,7 @@ class Evaluate:
         swept: How many samples each step of the sweep answers at most, at least 1.
         perturbed: How many test inputs are perturbed at most, at least 1; each costs as many gradients as PGD has steps.
         pgd_steps: Gradient steps of PGD, at least 1.
+        forms: Further forms to set beside the point, the ensemble and the one that ships.
     """
 
     __pydantic_config__ = _STRICT
@@ -213,6 +219,7 @@ class Evaluate:
     swept: int = 1000
     perturbed: int = 250
     pgd_steps: int = 10
+    forms: tuple[Literal["point", "ensemble", "propagated"], ...] = ()
 
     def __post_init__(self) -> None:
         within = all(0 <= each < 1 for each in self.sparsities)
@@ -279,7 +286,7 @@ class Recipe:
         decay, has_prior = self.fit.weight_decay, self.inference.method == "mean_field"
         right = "0 where inference.method is 'mean_field': it has a prior"
         _check(decay == 0 or not has_prior, "fit.weight_decay", decay, right)
-        drawn = self.form.name != "ensemble" or self.inference.method != "point"
+        drawn = self.form.name in (None, "point") or self.inference.method != "point"
         _check(drawn, "form.name", self.form.name, "'point' where inference.method is 'point': nothing can be drawn")
 
     @property

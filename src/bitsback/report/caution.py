@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from bitsback.report.evidence import Rows, Variant, settled, value
+from bitsback.report.evidence import FORMS, Rows, Variant, settled, value
 from bitsback.report.quantity import shown
 
 _TIMES, _LEAST = 2.0, 0.05
@@ -19,7 +19,7 @@ def cautions(rows: Rows) -> list[str]:
         rows: The newest of the journal.
     """
     found = settled(rows)
-    return [said for form in ("point", "ensemble") for said in (*_calibration(found, form), *_strangers(found, form))]
+    return [said for form in FORMS for said in (*_calibration(found, form), *_strangers(found, form))]
 
 
 def _calibration(rows: Rows, form: str) -> Iterator[str]:

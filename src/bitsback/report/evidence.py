@@ -15,7 +15,7 @@ from bitsback.report.quantity import clean, ratio
 Rows = Sequence[Measurement]
 
 _STAGES = ("dense", "compressed")
-_FORMS = ("point", "ensemble")
+FORMS = ("point", "ensemble", "propagated")
 
 
 class Variant(NamedTuple):
@@ -171,5 +171,5 @@ def histogram(row: Measurement, *names: str) -> tuple[np.ndarray, ...] | None:
 
 def _rank(one: Variant) -> tuple[int, int, str, str]:
     stage = _STAGES.index(one.stage) if one.stage in _STAGES else len(_STAGES)
-    form = _FORMS.index(one.form) if one.form in _FORMS else len(_FORMS)
+    form = FORMS.index(one.form) if one.form in FORMS else len(FORMS)
     return stage, form, one.stage, one.form

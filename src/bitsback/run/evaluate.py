@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from bitsback.errors import RunError
+from bitsback.form.contract import Form
 from bitsback.measure import quality
 from bitsback.measure.journal import Measurement
-from bitsback.run import portrait
+from bitsback.run import forms, portrait
 from bitsback.run.compress import compressed
 from bitsback.run.fit import dense
+from bitsback.run.fitted import FittedNetwork
 from bitsback.run.folder import RunFolder
 from bitsback.run.identity import check_data
 from bitsback.run.materials import Materials
@@ -66,13 +68,15 @@ def _parts(run: RunFolder, materials: Materials) -> list[_Part]:
     parts: list[_Part] = []
     for variant in variants(run, materials):
         perturbed = bool(asked.levels) and (
-            (variant.stage, variant.form) == ("dense", "point") or is_shipped(variant, materials)
+            (variant.stage, variant.form.name) == ("dense", "point") or is_shipped(variant, materials)
         )
         steps = 1 + (1 + len(asked.levels) if perturbed else 0)
-        words = f"evaluating the {variant.stage} {variant.form}{', and with perturbed inputs' if perturbed else ''}"
+        words = (
+            f"evaluating the {variant.stage} {variant.form.name}{', and with perturbed inputs' if perturbed else ''}"
+        )
         parts.append(_Part(words, steps, _measured(run, variant, materials, perturbed=perturbed)))
     if asked.sparsities:
-        dense_one = _variant("dense", materials.recipe.predicts, run, materials)
+        dense_one = _variant("dense", forms.shipped(materials.recipe), run, materials)
         steps = len(saliencies(dense_one, asked)) * len(set(asked.sparsities))
         parts.append(_Part("sweeping over sparsities", steps, sweep(dense_one, materials.data, asked)))
     return parts
@@ -88,25 +92,23 @@ def _measured(
 
 
 def variants(run: RunFolder, materials: Materials) -> list[Variant]:
-    """Every stage in every form: the point always, the ensemble where there is something to draw."""
-    forms = ("point",) if materials.recipe.inference.method == "point" else ("point", "ensemble")
-    return [_variant(stage, form, run, materials) for stage in ("dense", "compressed") for form in forms]
+    """Every stage in every form that is compared."""
+    each_form = forms.compared(materials.recipe)
+    return [_variant(stage, form, run, materials) for stage in ("dense", "compressed") for form in each_form]
 
 
 def shipped(run: RunFolder, materials: Materials) -> Variant:
     """The variant that is packed."""
-    return _variant("compressed", materials.recipe.predicts, run, materials)
+    return _variant("compressed", forms.shipped(materials.recipe), run, materials)
 
 
 def is_shipped(variant: Variant, materials: Materials) -> bool:
     """Whether a variant is the one that is packed."""
-    return variant.stage == "compressed" and variant.form == materials.recipe.predicts
+    return variant.stage == "compressed" and variant.form.name == materials.recipe.predicts
 
 
-def _variant(stage: str, form: str, run: RunFolder, materials: Materials) -> Variant:
-    fitted = dense(run, materials) if stage == "dense" else compressed(run, materials)
-    members = materials.recipe.form.members if form == "ensemble" else 1
-    return Variant(stage, form, members, materials.recipe.seed, fitted)
+def _variant(stage: str, form: Form, run: RunFolder, materials: Materials) -> Variant:
+    return Variant(stage, form, dense(run, materials) if stage == "dense" else compressed(run, materials))
 
 
 def _quality(made: Made, materials: Materials) -> list[Measurement]:
@@ -123,5 +125,9 @@ def _size(made: Made) -> list[Measurement]:
     return [
         Measurement("parameters", fitted.parameters, "", of=made.of),
         Measurement("kept_parameters", fitted.parameters - fitted.gone, "", of=made.of),
-        portrait.layers(made.variant.draws(), fitted.masks, made.of),
+        portrait.layers(made.variant.form.held(fitted.posterior), _shapes(fitted), fitted.masks, made.of),
     ]
+
+
+def _shapes(fitted: FittedNetwork) -> dict[str, list[int]]:
+    return {name: list(mean.shape) for name, (mean, _) in fitted.posterior.marginals().items()}

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from bitsback.errors import NetworkError
-from bitsback.form.ensemble import ensemble
-from bitsback.form.point import point
+from bitsback.form.contract import Form
 from bitsback.form.program import Program, Units
 from bitsback.given.compatibility import check_answers, check_compatible
 from bitsback.given.dataset import Dataset, Split
@@ -39,24 +38,6 @@ class FittedNetwork:
     masks: Params = field(default_factory=dict)
     temperature: float = 1.0
 
-    def point(self) -> Program:
-        """The point form.
-
-        Raises:
-            ExportError: It cannot be exported.
-        """
-        return replace(point(self.network, self.posterior, self.units), temperature=self.temperature)
-
-    def ensemble(self, members: int, generator: torch.Generator) -> Program:
-        """The ensemble form.
-
-        Raises:
-            RecipeError: Fewer than two members are asked for, or no weight is random.
-            ExportError: It cannot be exported.
-        """
-        made = ensemble(self.network, self.posterior, self.units, members, generator)
-        return replace(made, temperature=self.temperature)
-
     @property
     def parameters(self) -> int:
         """How many parameters the network has, pruned ones included."""
@@ -71,6 +52,15 @@ class FittedNetwork:
     def gone(self) -> int:
         """How many of them are pruned."""
         return sum(int((mask == 0).sum()) for mask in self.masks.values())
+
+    def program(self, form: Form) -> Program:
+        """The program that predicts in a form.
+
+        Raises:
+            RecipeError: A setting of the form is out of range, or the posterior has nothing that the form needs.
+            ExportError: It cannot be exported.
+        """
+        return replace(form.program(self.network, self.posterior, self.units), temperature=self.temperature)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ No torch is needed to open one.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,15 +86,15 @@ class RunFolder:
         except OSError as error:
             raise RunError(f"{self.file(name)} cannot be written: {reason(error)}") from error
 
-    def digest(self, stage: str, form: str, members: int, seed: int) -> str:
-        """Names the program that a stage's posterior gives in a form; whatever changes the program changes it.
+    def digest(self, stage: str, form: str, settings: Mapping[str, object]) -> str:
+        """Names the program that a stage's posterior gives in a form with some settings; whatever changes it changes this.
 
         Raises:
             RunError: The stage's posterior is not there or cannot be read.
         """
         source = self.need("posterior", "fit") if stage == "dense" else self.need("compressed", "compress")
         digest = hashlib.sha256(_content(source))
-        digest.update(json.dumps([form, [members, seed] if form == "ensemble" else [], __version__]).encode())
+        digest.update(json.dumps([form, settings, __version__], sort_keys=True).encode())
         return digest.hexdigest()[:12]
 
     def record(self, rows: Iterable[Measurement], seed: int | None) -> list[Measurement]:

@@ -149,8 +149,8 @@ def _check_fresh(run: RunFolder, model: Path) -> None:
         RunError: It is not.
     """
     manifest = read(model).manifest
-    program, seed = manifest.recipe.get("program"), manifest.recipe.get("seed")
-    if not run.has("compressed") or not isinstance(seed, int):
+    program, settings = manifest.recipe.get("program"), manifest.recipe.get("settings")
+    if not run.has("compressed") or not isinstance(settings, dict):
         return
-    if program != run.digest("compressed", manifest.form, manifest.members, seed):
+    if program != run.digest("compressed", manifest.form, settings):
         raise RunError(f"{model} was packed before the network was changed; `bitsback pack {run.path}` packs it anew")

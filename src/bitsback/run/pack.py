@@ -57,7 +57,7 @@ def pack(run: RunFolder, materials: Materials) -> Packed:
     if recipe.abstain is not None and decision.abstention is None:
         raise PromiseError(f"nothing was packed, because [abstain] cannot be promised: {decision.reason}")
     decided = run.stamped(_decided(model, decision, materials), recipe.seed)
-    reference = make(run, next(each for each in variants(run, materials) if each.form == "point"), data)
+    reference = make(run, next(each for each in variants(run, materials) if each.form.name == "point"), data)
     figures = measurements(run, model.digest, decided)
     size = _written(run.file("model"), model, materials, abstain=decision.rule, measurements=figures)
     dense = _written(run.file("dense"), reference, materials, measurements=measurements(run, reference.digest))
@@ -96,10 +96,10 @@ def _decided(made: Made, decision: Decision, materials: Materials) -> list[Measu
 
 
 def _written(path: Path, made: Made, materials: Materials, **said: Any) -> int:
-    return write(path, described_again(made.artifact, recipe=_recipe(materials, made.digest), **said))
+    return write(path, described_again(made.artifact, recipe=_recipe(materials, made), **said))
 
 
-def _recipe(materials: Materials, digest: str) -> dict[str, Any]:
+def _recipe(materials: Materials, made: Made) -> dict[str, Any]:
     """The recipe without the folders of this machine, which are nobody else's."""
     recipe = materials.recipe
     recipe = replace(
@@ -108,7 +108,7 @@ def _recipe(materials: Materials, digest: str) -> dict[str, Any]:
         network=replace(recipe.network, name=Path(recipe.network.name).name, weights=_name(recipe.network.weights)),
         compress=replace(recipe.compress, masks=_name(recipe.compress.masks)),
     )
-    return {"program": digest, **asdict(recipe)}
+    return {"program": made.digest, "settings": made.variant.settings, **asdict(recipe)}
 
 
 def _name(path: str | None) -> str | None:

@@ -45,24 +45,25 @@ def histograms(posterior: Posterior, masks: Params, of: Mapping[str, Scalar]) ->
     return rows
 
 
-def layers(draws: Mapping[str, Tensor], masks: Params, of: Mapping[str, Scalar]) -> Measurement:
+def layers(
+    held: Mapping[str, tuple[Tensor, ...]], shapes: Mapping[str, list[int]], masks: Params, of: Mapping[str, Scalar]
+) -> Measurement:
     """The layers: parameters, how many are kept, and the bytes that their values take in the packed file.
 
     Args:
-        draws: What the program holds of each param: its one value, or the members' values stacked `[S, *shape]`.
+        held: The tensors that the program holds of each param.
+        shapes: The params' own shapes.
         masks: Which weights are kept.
-        of: Stage and form; `of["form"]` says whether draws are stacked.
+        of: Stage and form.
     """
-    stacked = of.get("form") == "ensemble"
-    shapes = [list(tensor.shape[1:] if stacked else tensor.shape) for tensor in draws.values()]
     return _series(
         "layers",
         of,
-        name=list(draws),
-        shape=shapes,
-        parameters=[int(np.prod(shape)) for shape in shapes],
-        kept=[kept_of(name, shape, masks) for name, shape in zip(draws, shapes, strict=True)],
-        bytes=[pack(name, tensor.numpy(), 0)[0].size for name, tensor in draws.items()],
+        name=list(held),
+        shape=[shapes[name] for name in held],
+        parameters=[int(np.prod(shapes[name])) for name in held],
+        kept=[kept_of(name, shapes[name], masks) for name in held],
+        bytes=[sum(pack(name, each.numpy(), 0)[0].size for each in tensors) for name, tensors in held.items()],
     )
 
 

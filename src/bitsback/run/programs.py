@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from bitsback.artifact import manifest as described
 from bitsback.artifact.container import Artifact, read, write
 from bitsback.artifact.manifest import Input, Manifest
 from bitsback.errors import ArtifactError, RunError
+from bitsback.form.contract import Form
 from bitsback.form.program import Program
 from bitsback.given.dataset import Dataset, Normalization
-from bitsback.given.params import Params
 from bitsback.lower.build.onnx import lower
 from bitsback.lower.run.onnx import open_program
 from bitsback.measure.journal import Measurement, Scalar, latest
@@ -34,37 +33,27 @@ class Variant:
 
     Attributes:
         stage: "dense" or "compressed".
-        form: "point" or "ensemble".
-        members: How many the form has.
-        seed: Decides which members are drawn.
+        form: The form with its settings.
         fitted: What the program is made of.
     """
 
     stage: str
-    form: str
-    members: int
-    seed: int
+    form: Form
     fitted: FittedNetwork
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Those of its form."""
+        return asdict(self.form)
 
     def program(self) -> Program:
         """The program in PyTorch."""
-        return self.fitted.point() if self.form == "point" else self.fitted.ensemble(self.members, self._generator())
-
-    def draws(self) -> Params:
-        """What the program holds of each random param: the mean, or its members' values stacked."""
-        if self.form == "point":
-            return {name: marginal.mean for name, marginal in self.fitted.posterior.marginals().items()}
-        return self.fitted.posterior.sample(self.members, self._generator())
+        return self.fitted.program(self.form)
 
     def of(self, digest: str) -> dict[str, Scalar]:
         """What the journal says of its rows."""
-        said: dict[str, Scalar] = {"stage": self.stage, "form": self.form, "program": digest}
-        if self.form == "ensemble":
-            said["members"] = self.members
+        said: dict[str, Scalar] = {"stage": self.stage, "form": self.form.name, "program": digest, **self.form.said}
         return said | ({"sparsity": sparsity(self.fitted)} if self.stage == "compressed" else {})
-
-    def _generator(self) -> torch.Generator:
-        return torch.Generator().manual_seed(self.seed)
 
 
 @dataclass(frozen=True)
@@ -100,7 +89,7 @@ def make(run: RunFolder, variant: Variant, data: Dataset) -> Made:
         ExportError: It cannot be exported, or answers otherwise than PyTorch.
         RunError: The folder cannot be written.
     """
-    digest = run.digest(variant.stage, variant.form, variant.members, variant.seed)
+    digest = run.digest(variant.stage, variant.form.name, variant.settings)
     path = _path(run, variant)
     found = _found(path, digest)
     if found is None:
@@ -162,7 +151,7 @@ def described_again(found: Artifact, **changes: Any) -> Artifact:
 
 
 def _path(run: RunFolder, variant: Variant) -> Path:
-    return run.file("programs") / f"{variant.stage}-{variant.form}.bitsback"
+    return run.file("programs") / f"{variant.stage}-{variant.form.name}.bitsback"
 
 
 def _found(path: Path, digest: str) -> Artifact | None:

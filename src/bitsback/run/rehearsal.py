@@ -5,17 +5,15 @@ from pathlib import Path
 import torch
 
 from bitsback.compress.masks import masks_for, prune
-from bitsback.form.ensemble import ensemble
-from bitsback.form.point import point
 from bitsback.given.dataset import Dataset
 from bitsback.given.network import Network
 from bitsback.given.weights import load_weights
 from bitsback.lower.build.onnx import check_exports
 from bitsback.posterior.mean_field import MeanFieldPosterior
 from bitsback.run.fitted import units
+from bitsback.run.forms import smallest
 from bitsback.run.materials import Materials
 
-_MEMBERS = 2
 # The reference networks' operators, which are known to have an ONNX form: finding out takes seconds.
 _KNOWN = frozenset(
     f"aten.{name}"
@@ -30,7 +28,7 @@ def rehearse(materials: Materials) -> None:
     """See that the form that ships can be made of a recipe's network.
 
     Raises:
-        ExportError: An operator cannot be mapped over members, or has no form on the device; it is named.
+        ExportError: The form has no way to do an operator, or the operator has no form on the device; it is named.
     """
     check_form(materials.traces.evaluation, materials.data, materials.recipe.predicts)
 
@@ -58,17 +56,14 @@ def check_form(network: Network, data: Dataset, form: str) -> None:
     Args:
         network: Traced for evaluation.
         data: What it will be fitted to.
-        form: "point" or "ensemble".
+        form: "point", "ensemble" or "propagated".
 
     Raises:
-        ExportError: An operator cannot be mapped over members, or has no form on the device; it is named.
+        ExportError: The form has no way to do an operator, or the operator has no form on the device; it is named.
     """
     posterior = _untrained(network, 1e-3)
     of_data = units(data, torch.zeros(0 if data.target_normalization is None else data.outputs))
-    if form == "point" or not posterior.means:
-        program = point(network, posterior, of_data)
-    else:
-        program = ensemble(network, posterior, of_data, _MEMBERS, torch.Generator().manual_seed(0))
+    program = smallest(form if posterior.means else "point").program(network, posterior, of_data)
     if not operators(network) <= _KNOWN:
         check_exports(program)
 

@@ -6,13 +6,12 @@ from dataclasses import replace
 import numpy as np
 
 from bitsback.compress.masks import sweep as pruned_to
-from bitsback.form.one_by_one import members, predict
+from bitsback.form.one_by_one import predict
 from bitsback.given.dataset import Dataset
 from bitsback.lower.run.onnx import Outputs
 from bitsback.measure import quality
 from bitsback.measure.journal import Measurement, Scalar
 from bitsback.policy.choice import Choice, Policy, Saliency
-from bitsback.posterior.contract import mean
 from bitsback.recipe.sections import Evaluate
 from bitsback.run.programs import Variant
 
@@ -35,7 +34,13 @@ def sweep(dense: Variant, data: Dataset, asked: Evaluate) -> Iterator[list[Measu
         policy = Policy(Choice(saliency=saliency))
         for sparsity, posterior in pruned_to(dense.fitted.posterior, policy, asked.sparsities).items():
             at = replace(dense, fitted=replace(dense.fitted, posterior=posterior, masks=posterior.masks))
-            of = {"stage": "compressed", "form": dense.form, "sweep": True, "sparsity": sparsity, "saliency": saliency}
+            of = {
+                "stage": "compressed",
+                "form": dense.form.name,
+                "sweep": True,
+                "sparsity": sparsity,
+                "saliency": saliency,
+            }
             yield _rows(at, data, of, asked.swept)
 
 
@@ -62,6 +67,5 @@ def answer(at: Variant, inputs: np.ndarray) -> Outputs:
         at: The stage and form.
         inputs: Raw, float32 [N, *shape], N at least 1.
     """
-    posterior = at.fitted.posterior
-    tensors = [mean(posterior)] if at.form == "point" else members(posterior.fixed, at.draws())
-    return Outputs(*(each.numpy() for each in predict(at.fitted.network, tensors, at.fitted.units, inputs)))
+    network, posterior, units = at.fitted.network, at.fitted.posterior, at.fitted.units
+    return Outputs(*(each.numpy() for each in predict(at.form.members(network, posterior, units), units, inputs)))

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from bitsback.errors import ExportError
-from bitsback.form.ensemble import ensemble
-from bitsback.form.point import point
+from bitsback.form.ensemble import EnsembleForm
+from bitsback.form.point import PointForm
 from bitsback.form.program import Program, Units
 from bitsback.given.network import trace
 from bitsback.given.normalization import Normalization
@@ -39,8 +39,11 @@ def program(make, shape, members=4, task="classification") -> Program:
     targets = Normalization((100.0,) * 3, (10.0,) * 3) if task == "regression" else None
     units = Units(task, normalization, targets, torch.zeros(3 if targets else 0))
     posterior = posterior_over(network, std=0.3)
-    generator = torch.Generator().manual_seed(0)
-    return ensemble(network, posterior, units, members, generator) if members > 1 else point(network, posterior, units)
+    return (
+        EnsembleForm(members).program(network, posterior, units)
+        if members > 1
+        else PointForm().program(network, posterior, units)
+    )
 
 
 def raw(shape, count=16):
@@ -144,7 +147,7 @@ def test_a_difference_counts_in_the_units_of_the_targets(monkeypatch, unit, shar
     """Of targets around zero, so that the tolerance is not that of a large value."""
     targets = Normalization((0.0,) * 3, (unit,) * 3)
     network = trace(nn.Linear(4, 3), (4,))
-    whole = point(
+    whole = PointForm().program(
         network,
         posterior_over(network),
         Units("regression", Normalization((0.0,) * 4, (1.0,) * 4), targets, torch.zeros(3)),
