@@ -4,7 +4,10 @@ import bitsback
 from bitsback.cli import device, host
 
 COMMANDS = {**host.COMMANDS, **device.COMMANDS}
-ORDER = ["demo", "run", "fit", "compress", "evaluate", "pack", "predict", "inspect", "measure", "report"]
+ORDER = [
+    *("demo", "run", "fit", "compress", "evaluate", "check-moments", "pack"),
+    *("predict", "inspect", "measure", "report"),
+]
 
 
 def test_these_are_the_commands(call):

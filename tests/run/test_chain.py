@@ -140,3 +140,20 @@ def test_a_missing_part_names_the_command_that_makes_it(copied_run, part):
     copied_run.file(part).unlink()
     with pytest.raises(RunError, match=f"bitsback {'fit' if part == 'posterior' else 'compress'} "):
         pack(copied_run, gather(recipe_of(copied_run)))
+
+
+def test_a_run_ships_the_propagated_form(tmp_path):
+    content = {
+        **CONTENT,
+        "form": {"name": "propagated"},
+        "evaluate": {"sparsities": [0.5], "levels": [0.5], "perturbed": 5},
+    }
+    run, packed = chain(tmp_path / "run", parse(content), Watcher(), command="bitsback run tiny.toml")
+    assert packed.evaluated
+    assert read(run.file("model")).manifest.form == "propagated"
+    rows = {(row.what, row.of.get("stage"), row.of.get("form")) for row in run.rows()}
+    for form in ("point", "ensemble", "propagated"):
+        assert {("nll", "dense", form), ("nll", "compressed", form), ("latency", "compressed", form)} <= rows
+    assert {row.of.get("points") for row in run.rows() if row.of.get("form") == "propagated" and row.what == "nll"} >= {
+        64
+    }

@@ -67,14 +67,20 @@ def test_a_digest_changes_with_whatever_changes_the_program_and_with_nothing_els
     save(run.file("posterior"), stored(1.0, []))
     save(run.file("compressed"), stored(2.0, []))
     digests = {
-        run.digest(stage, form, members, seed)
+        run.digest(stage, form, settings)
         for stage in ("dense", "compressed")
-        for form, members, seed in (("point", 1, 0), ("ensemble", 3, 0), ("ensemble", 4, 0), ("ensemble", 3, 1))
+        for form, settings in (
+            ("point", {}),
+            ("ensemble", {"count": 3, "seed": 0}),
+            ("ensemble", {"count": 4, "seed": 0}),
+            ("ensemble", {"count": 3, "seed": 1}),
+            ("propagated", {"count": 3, "seed": 1}),
+        )
     }
-    assert len(digests) == 8
-    before = run.digest("dense", "point", 1, 0)
+    assert len(digests) == 10
+    before = run.digest("dense", "ensemble", {"count": 3, "seed": 0})
     save(run.file("posterior"), stored(1.0, [{"seconds": 1.0}]))
-    assert run.digest("dense", "point", 1, 5) == before
+    assert run.digest("dense", "ensemble", {"seed": 0, "count": 3}) == before
 
 
 @pytest.mark.parametrize("content", [b"", b"\x05", b"\xff" * 20, (2).to_bytes(8, "little") + b"[]"])
@@ -82,4 +88,4 @@ def test_a_digest_of_what_is_damaged_is_refused(content, tmp_path):
     run = make(tmp_path / "run", "bitsback fit")
     run.file("posterior").write_bytes(content)
     with pytest.raises(RunError, match="cannot be read"):
-        run.digest("dense", "point", 1, 0)
+        run.digest("dense", "point", {})

@@ -94,7 +94,7 @@ class Manifest:
     Attributes:
         task: `classification` or `regression`.
         form: what predicts: `point`, `ensemble`, …
-        members: how many weight samples the program holds; 1 for a point.
+        members: how many weight samples the program holds, or points of its outputs it looks at; 1 for a point.
         input: the program's input.
         outputs: the width of `mean`: classes, or targets.
         labels: the classes' names in the order of `mean`; () for regression.

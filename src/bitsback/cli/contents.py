@@ -47,7 +47,8 @@ def of_run(path: Path) -> tuple[dict[str, Any], list[Any]]:
 
 
 def _lines(path: Path, size: int, sections: dict[str, int], manifest: Manifest) -> list[str]:
-    members = f" of {manifest.members} members" if manifest.members > 1 else ""
+    unit = "points of its outputs" if manifest.form == "propagated" else "members"
+    members = f" of {manifest.members} {unit}" if manifest.members > 1 else ""
     lines = [
         f"{path}: {shown(size, 'bytes')}, written by bitsback {manifest.bitsback}",
         f"  predicts   {manifest.task} by {manifest.form}{members}",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bitsback.cli.fitting import compress, fit
+from bitsback.cli.moments import check_moments
 from bitsback.cli.options import (
     TYPED,
     DataFolder,
@@ -87,7 +88,7 @@ def evaluate(
 def pack(
     folder: Run,
     *,
-    form: Annotated[str | None, typer.Option(help="point or ensemble.")] = None,
+    form: Annotated[str | None, typer.Option(help="point, ensemble or propagated.")] = None,
     members: Annotated[int | None, typer.Option(help="Of an ensemble.")] = None,
     error_rate: Annotated[
         float | None, typer.Option(help="The share of wrong answers to promise, such as 0.01.")
@@ -191,5 +192,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "fit": fit,
     "compress": compress,
     "evaluate": evaluate,
+    "check-moments": check_moments,
     "pack": pack,
 }
