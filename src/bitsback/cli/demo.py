@@ -9,6 +9,7 @@ from bitsback.cli.answers import DECLINED
 from bitsback.report.promise import promise
 from bitsback.report.quantity import Kind, shown, times
 from bitsback.report.tables import summary
+from bitsback.run.demo import FORMS
 
 if TYPE_CHECKING:
     from bitsback.run.demo import Met, Story
@@ -66,14 +67,19 @@ def _words(met: "Met") -> list[str]:
 def _ending(story: "Story") -> list[str]:
     kept = promise(story.rows)
     return [
-        *_beside_dense(story, "point"),
-        *_beside_dense(story, "ensemble"),
-        f"strangers  OOD AUROC {shown(story.value('ood_auroc_total', 'compressed', 'ensemble'), 'score')} by total, "
-        f"{shown(story.value('ood_auroc_knowledge', 'compressed', 'ensemble'), 'score')} by knowledge",
-        f"promise    {'none: it answers everything' if kept is None else kept.sentence}",
+        *(line for form in FORMS for line in _beside_dense(story, form)),
+        *(_strangers(story, form, first=form == "ensemble") for form in ("ensemble", "propagated")),
+        f"promise     {'none: it answers everything' if kept is None else kept.sentence}",
         *([] if kept is None else [_declined(*story.declined)]),
-        f"look at    {story.run.file('report')}",
+        f"look at     {story.run.file('report')}",
     ]
+
+
+def _strangers(story: "Story", form: str, *, first: bool) -> str:
+    total, knowledge = (
+        shown(story.value(f"ood_auroc_{score}", "compressed", form), "score") for score in ("total", "knowledge")
+    )
+    return f"{'strangers' if first else '':12}OOD AUROC {total} by total, {knowledge} by knowledge: {form}"
 
 
 def _declined(known: float | None, strange: float | None) -> str:
@@ -92,5 +98,5 @@ def _beside_dense(story: "Story", form: str) -> list[str]:
         less = story.factor(what, form) if words else None
         compared = f", {times(less, *words)} beside" if less and words else ","
         lines.append(f"{name} {shown(now, kind)}{compared} the dense {form}'s {shown(before, kind)}")
-    head = f"{form:11}"
+    head = f"{form:12}"
     return [f"{head if index == 0 else ' ' * len(head)}{line}" for index, line in enumerate(lines)]

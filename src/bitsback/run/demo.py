@@ -19,6 +19,7 @@ from bitsback.run.folder import RunFolder
 from bitsback.run.materials import load_data
 from bitsback.runtime.predictor import Answer, Predictor, load
 
+FORMS = ("point", "ensemble", "propagated")  # set beside one another
 _SHOWN = 4
 
 
@@ -56,7 +57,7 @@ class Story:
     @property
     def figures(self) -> dict[str, Any]:
         """Each form beside the same form of the dense network, as `--json` prints them."""
-        forms = {form: self._beside_dense(form) for form in ("point", "ensemble")}
+        forms = {form: self._beside_dense(form) for form in FORMS}
         kept = promise(self.rows)
         return {
             "run": str(self.run.path),
@@ -121,6 +122,7 @@ def recipe(seed: int, folder: Path | None = None) -> Recipe:
         "fit": {"epochs": 150, "batch": 50, "learning_rate": 3e-3},
         "compress": {"policy": {"default": {"sparsity": 0.95}}},
         "form": {"name": "ensemble", "members": 10},
+        "evaluate": {"forms": ["propagated"]},
         **asked,
     })
 
