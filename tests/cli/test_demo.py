@@ -10,8 +10,10 @@ from tests.report.journal import DENSE, ENSEMBLE, POINT, row
 def test_like_is_compared_with_like(tmp_path):
     rows = [row("file_bytes", 2e3, **DENSE), row("file_bytes", 1e3, **POINT), row("file_bytes", 5e3, **ENSEMBLE)]
     story = Story((), (), rows, RunFolder(tmp_path))
-    assert _beside_dense(story, "point")[0] == "point      file 1.00 kB, 2.00× smaller beside the dense point's 2.00 kB"
-    assert _beside_dense(story, "ensemble")[0] == "ensemble   file 5.00 kB, the dense ensemble's n/a"
+    assert (
+        _beside_dense(story, "point")[0] == "point       file 1.00 kB, 2.00× smaller beside the dense point's 2.00 kB"
+    )
+    assert _beside_dense(story, "ensemble")[0] == "ensemble    file 5.00 kB, the dense ensemble's n/a"
 
 
 @pytest.mark.parametrize("size", [8, 10, 11, 28, 29])

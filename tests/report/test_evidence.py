@@ -14,6 +14,7 @@ from bitsback.report.evidence import (
     select,
     settled,
     shipped,
+    variant,
     variants,
 )
 
@@ -115,3 +116,16 @@ def test_errors_in_the_targets_units_make_a_regression():
     assert is_regression([row("rmse", 1.0, **DENSE)])
     assert not is_regression([row("rmse", 1.0, **DENSE), row("accuracy", 1.0, **DENSE)])
     assert not is_regression([])
+
+
+def test_what_was_packed_last_is_what_ships_whatever_else_was_measured():
+    point, ensemble = Variant("compressed", "point"), Variant("compressed", "ensemble")
+    measured = full()
+    sizes = [row("file_bytes", size, ships=True, **one._asdict()) for one, size in ((point, 1.0), (ensemble, 2.0))]
+    assert shipped(newest(measured)) == ensemble
+    assert shipped(newest([*measured, sizes[0]])) == point
+    assert shipped(newest([*measured, *sizes])) == ensemble
+    assert shipped(newest([*measured, *reversed(sizes)])) == point
+    marked = newest([*measured, *sizes[::-1]])
+    assert {variant(each) for each in marked if each.of.get("ships")} == {point}
+    assert shipped(select(marked, "nll")) == point

@@ -4,6 +4,7 @@ Nothing here raises on what is missing or malformed: a row that cannot be read i
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from bitsback.report.quantity import clean, ratio
 Rows = Sequence[Measurement]
 
 _STAGES = ("dense", "compressed")
+SHIPS = "ships"
 FORMS = ("point", "ensemble", "propagated")
 
 
@@ -38,10 +40,11 @@ def newest(rows: Iterable[Measurement]) -> list[Measurement]:
 
     The size of one network never stands beside the quality of another: for each stage and form, rows about another
     program than the newest are left out, and rows about a compressed network of another sparsity than the newest. So are
-    figures of a threshold but for the newest one, and rows whose `of` holds a list.
+    figures of a threshold but for the newest one, and rows whose `of` holds a list. Every row about the network that was
+    packed last says that it `ships`.
     """
     readable = [row for row in rows if all(isinstance(found, str | int | float) for found in row.of.values())]
-    ordered = sorted(latest(readable), key=lambda row: str(row.time))
+    ordered = sorted(latest(_marked(readable)), key=lambda row: str(row.time))
     sparsity = packed_sparsity(ordered)
     fitting = [row for row in ordered if not is_packed(row) or number(row, "sparsity") in {None, sparsity}]
     programs = {variant(row): row.of["program"] for row in fitting if "program" in row.of}
@@ -52,6 +55,13 @@ def newest(rows: Iterable[Measurement]) -> list[Measurement]:
         if row.of.get("program") in {None, programs.get(variant(row))}
         and thresholds.get((row.what, variant(row)), row) is row
     ]
+
+
+def _marked(rows: Rows) -> list[Measurement]:
+    """Puts the mark of the row that `pack` wrote last on every row about the same network, and on no other."""
+    packed = [variant(row) for row in rows if row.of.get(SHIPS)]
+    plain = [replace(row, of={key: said for key, said in row.of.items() if key != SHIPS}) for row in rows]
+    return [replace(row, of={**row.of, SHIPS: True}) if variant(row) in packed[-1:] else row for row in plain]
 
 
 def packed_sparsity(rows: Rows) -> float | None:
@@ -105,8 +115,10 @@ def variants(rows: Iterable[Measurement]) -> list[Variant]:
 
 
 def shipped(rows: Iterable[Measurement]) -> Variant | None:
-    """Gives the network that the page is about: the last of its variants that is compressed, else the last."""
-    found = variants(rows)
+    """Gives the network that the page is about: what was packed, else the last that is compressed, else the last."""
+    rows = list(rows)
+    packed = [variant(row) for row in rows if row.of.get(SHIPS)]
+    found = packed[-1:] or variants(rows)
     compressed = [one for one in found if one.stage == "compressed"]
     return (compressed or found or [None])[-1]
 

@@ -63,7 +63,7 @@ def pack(run: RunFolder, materials: Materials) -> Packed:
     dense = _written(run.file("dense"), reference, materials, measurements=measurements(run, reference.digest))
     run.write("recipe", to_toml(recipe))
     run.append(decided)
-    rows = [_bytes(model, size), _bytes(reference, dense)]
+    rows = [_bytes(model, size, ships=True), _bytes(reference, dense)]
     rows += [_bytes(each, each.path.stat().st_size) for each in _others(run, materials, (model, reference))]
     run.record(rows, recipe.seed)
     return Packed(size, decision, any(figure["what"] == "nll" for figure in figures))
@@ -115,8 +115,8 @@ def _name(path: str | None) -> str | None:
     return None if path is None else Path(path).name
 
 
-def _bytes(made: Made, size: int) -> Measurement:
-    return Measurement("file_bytes", size, "bytes", of=made.of)
+def _bytes(made: Made, size: int, **of: bool) -> Measurement:
+    return Measurement("file_bytes", size, "bytes", of={**made.of, **of})
 
 
 def _others(run: RunFolder, materials: Materials, packed: tuple[Made, ...]) -> list[Made]:
