@@ -18,7 +18,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bitsback.api import dataset, ensemble, evaluate, fit, network, pack, point, propagated, prune
+    from bitsback.api import dataset, evaluate, fit, network, pack, prune
+    from bitsback.forms import ensemble, point, propagated
     from bitsback.given.network import trace
     from bitsback.measure.abstain import Promise
     from bitsback.policy.choice import Choice, Policy
@@ -65,9 +66,8 @@ _HOMES = {
     "Policy": "policy.choice",
     "Promise": "measure.abstain",
     "ScaleMixture": "posterior.prior",
-    **dict.fromkeys(
-        ("dataset", "ensemble", "evaluate", "fit", "network", "pack", "point", "propagated", "prune"), "api"
-    ),
+    **dict.fromkeys(("dataset", "evaluate", "fit", "network", "pack", "prune"), "api"),
+    **dict.fromkeys(("ensemble", "point", "propagated"), "forms"),
     "load": "runtime.predictor",
     "trace": "given.network",
 }

@@ -21,10 +21,7 @@ from bitsback.artifact.container import write
 from bitsback.compress.masks import masks_for
 from bitsback.compress.masks import prune as pruned_by
 from bitsback.errors import NetworkError, PolicyError, PromiseError, RecipeError
-from bitsback.form.ensemble import EnsembleForm
-from bitsback.form.point import PointForm
 from bitsback.form.program import Program
-from bitsback.form.propagated import PropagatedForm
 from bitsback.given import dataset as datasets
 from bitsback.given.dataset import Dataset, DataSettings
 from bitsback.given.resolve import resolve
@@ -39,13 +36,12 @@ from bitsback.posterior.inference import Inference
 from bitsback.posterior.loop import FitSettings
 from bitsback.posterior.mean_field import MeanField
 from bitsback.posterior.point import Point
-from bitsback.recipe.sections import Form
 from bitsback.run.abstention import decide
 from bitsback.run.fitted import FittedNetwork, at_mean, check_same_params, examples, likelihood, trace_both, units
 from bitsback.run.programs import artifact, described_again, figures_of, opened
 from bitsback.run.rehearsal import check_form
 from bitsback.runtime.predictor import Predictor
-from bitsback.settings import check_among, check_path, check_seed, check_whole, is_number
+from bitsback.settings import check_among, check_path, check_seed, is_number
 
 
 def dataset(name: str | None = None, *, folder: str | Path | None = None, seed: int = 0, **settings: Any) -> Dataset:
@@ -188,54 +184,6 @@ def prune(
         raise PolicyError(f"policy is {policy!r}, and masks are given too; one of them says what goes")
     pruned = pruned_by(fitted.posterior, masks)
     return replace(fitted, posterior=pruned, masks=pruned.masks)
-
-
-def point(fitted: FittedNetwork) -> Program:
-    """The network at its posterior's mean, as a program: one pass, no knowledge uncertainty.
-
-    Raises:
-        ExportError: It cannot be exported.
-        RecipeError: It is no fitted network.
-    """
-    check_fitted(fitted)
-    return fitted.program(PointForm())
-
-
-def ensemble(fitted: FittedNetwork, members: int = Form.members, *, seed: int = 0) -> Program:
-    """The average over draws from the posterior, as a program.
-
-    Args:
-        fitted: The network.
-        members: How many draws.
-        seed: Decides which.
-
-    Raises:
-        RecipeError: Fewer than two members are asked for, or an argument is of the wrong kind.
-        ExportError: It cannot be exported.
-    """
-    check_fitted(fitted)
-    check_whole("members", members, 2)
-    check_seed(seed)
-    return fitted.program(EnsembleForm(members, seed))
-
-
-def propagated(
-    fitted: FittedNetwork, points: int = Form.points, *, max_pool: Literal["larger_mean", "clark"] = Form.max_pool
-) -> Program:
-    """Mean and variance of the outputs from one pass over Gaussians, as a program.
-
-    Args:
-        fitted: The network.
-        points: At which the Gaussian outputs are looked at for class probabilities.
-        max_pool: How the largest of several Gaussians is pooled: the one with the larger mean, or by Clark's moments.
-
-    Raises:
-        RecipeError: Fewer than two points are asked for, or an argument is of the wrong kind.
-        ExportError: An operator of the network has no rule over Gaussians, or it cannot be exported.
-    """
-    check_fitted(fitted)
-    check_whole("points", points, 2)
-    return fitted.program(PropagatedForm(points, max_pool))
 
 
 def pack(program: Program, path: str | os.PathLike[str], data: Dataset, promise: Promise | None = None) -> int:

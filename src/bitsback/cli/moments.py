@@ -33,19 +33,13 @@ def check_moments(
     """
     need_torch()
     made, materials = opened(folder, {"data.folder": absolute(data), "seed": seed}, settings)
-    from bitsback.report.figures import moments as figure
     from bitsback.run.moments import MomentCheck
     from bitsback.run.moments import check_moments as check_stage
 
     found = check_stage(made, materials, MomentCheck(stage, draws, inputs))  # pyright: ignore[reportArgumentType]
     path = plot or made.path / "moments.png"
+    _draw(path, found)
     last = found[-1]
-    figure.write(
-        path,
-        [layer.node for layer in found],
-        [layer.mean_error for layer in found],
-        [(layer.std_quartiles[0], layer.std_ratio, layer.std_quartiles[1]) for layer in found],
-    )
     said = {"run": str(folder), "plot": str(path), "layers": [asdict(layer) for layer in found]}
     show(
         said,
@@ -55,6 +49,13 @@ def check_moments(
             f"{last.std_ratio:.3f} of Monte Carlo's ({draws:,} draws)\nplot: {path}"
         ),
     )
+
+
+def _draw(path: Path, found: "list[Layer]") -> None:
+    from bitsback.report.figures.moments import write
+
+    ratios = [(layer.std_quartiles[0], layer.std_ratio, layer.std_quartiles[1]) for layer in found]
+    write(path, [layer.node for layer in found], [layer.mean_error for layer in found], ratios)
 
 
 def _table(found: "list[Layer]") -> str:

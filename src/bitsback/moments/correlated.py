@@ -1,4 +1,4 @@
-"""Running a graph over Gaussians with what positions have in common (`common`) carried along."""
+"""Running a graph over Gaussians with what positions have in common (`positions`) carried along."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
 
-from bitsback.moments import common
+from bitsback.moments import positions
 from bitsback.moments.gaussian import is_gaussian
 from bitsback.moments.interpret import Correction, GaussianInterpreter
 from bitsback.moments.rules import Rule
@@ -55,7 +55,7 @@ class CorrelatedInterpreter(GaussianInterpreter):
     def _carried(self, n: Node, args: tuple[Any, ...], shared: Tensor | None, value: Gaussian) -> Tensor | None:
         if n.target in _CONVOLUTIONS:
             inputs, weight, bias, *rest = (*args, None) if len(args) == 2 else args
-            return common.convolved(inputs, shared, weight, bias, common.Convolution(*rest))
+            return positions.convolved(inputs, shared, weight, bias, positions.Convolution(*rest))
         if n.target in _ADDS:
             known = [self.common[arg] for arg in n.all_input_nodes if arg in self.common]
             return sum(known[1:], known[0]) if known else None
@@ -67,8 +67,8 @@ class CorrelatedInterpreter(GaussianInterpreter):
             sizes = [*args[1], 0, 0, 0, 0]
             return None if any(sizes[:4]) else torch.nn.functional.pad(shared, sizes[4:6])
         if n.target in _RELU:
-            return common.rectified(args[0], shared, value)
-        return common.kept(args[0], shared, value) if value.mean.shape[:2] == args[0].mean.shape[:2] else None
+            return positions.rectified(args[0], shared, value)
+        return positions.kept(args[0], shared, value) if value.mean.shape[:2] == args[0].mean.shape[:2] else None
 
 
 def _average(target: Any, args: tuple[Any, ...], shared: Tensor, value: Gaussian) -> Gaussian:
@@ -77,5 +77,5 @@ def _average(target: Any, args: tuple[Any, ...], shared: Tensor, value: Gaussian
     if axes == {2, 3} or (target is _aten.adaptive_avg_pool2d.default and list(args[1]) == [1, 1]):
         return Gaussian(value.mean, shared.reshape(value.mean.shape))
     if target is _aten.avg_pool2d.default:
-        return common.averaged(args[0], shared, args[1][0] * args[1][-1], value)
+        return positions.averaged(args[0], shared, args[1][0] * args[1][-1], value)
     return value

@@ -1,0 +1,60 @@
+"""The verbs that make a program of a fitted network: one for each form."""
+
+from typing import Literal
+
+from bitsback.arguments import check_fitted
+from bitsback.form.ensemble import EnsembleForm
+from bitsback.form.point import PointForm
+from bitsback.form.program import Program
+from bitsback.form.propagated import PropagatedForm
+from bitsback.recipe.sections import Form
+from bitsback.run.fitted import FittedNetwork
+from bitsback.settings import check_seed, check_whole
+
+
+def point(fitted: FittedNetwork) -> Program:
+    """The network at its posterior's mean, as a program: one pass, no knowledge uncertainty.
+
+    Raises:
+        ExportError: It cannot be exported.
+        RecipeError: It is no fitted network.
+    """
+    check_fitted(fitted)
+    return fitted.program(PointForm())
+
+
+def ensemble(fitted: FittedNetwork, members: int = Form.members, *, seed: int = 0) -> Program:
+    """The average over draws from the posterior, as a program.
+
+    Args:
+        fitted: The network.
+        members: How many draws.
+        seed: Decides which.
+
+    Raises:
+        RecipeError: Fewer than two members are asked for, or an argument is of the wrong kind.
+        ExportError: It cannot be exported.
+    """
+    check_fitted(fitted)
+    check_whole("members", members, 2)
+    check_seed(seed)
+    return fitted.program(EnsembleForm(members, seed))
+
+
+def propagated(
+    fitted: FittedNetwork, points: int = Form.points, *, max_pool: Literal["larger_mean", "clark"] = Form.max_pool
+) -> Program:
+    """Mean and variance of the outputs from one pass over Gaussians, as a program.
+
+    Args:
+        fitted: The network.
+        points: At which the Gaussian outputs are looked at for class probabilities.
+        max_pool: How the largest of several Gaussians is pooled: the one with the larger mean, or by Clark's moments.
+
+    Raises:
+        RecipeError: Fewer than two points are asked for, or an argument is of the wrong kind.
+        ExportError: An operator of the network has no rule over Gaussians, or it cannot be exported.
+    """
+    check_fitted(fitted)
+    check_whole("points", points, 2)
+    return fitted.program(PropagatedForm(points, max_pool))
