@@ -92,6 +92,7 @@ PIECEWISE = (
     case(_aten.clamp.default, X, -0.2, 0.4),
     case(_aten.clamp.default, X, -0.5),
     case(_aten.clamp.default, X, None, 0.5),
+    case(_aten.clamp.default, X, max=0.5),
     case(_aten.clamp_min.default, X, -0.5),
 )
 SMOOTH = (

@@ -7,7 +7,7 @@ from bitsback.form.stacked import Stack, StackedInterpreter
 from bitsback.given.network import Network, trace
 from bitsback.given.reference import lenet_5, mlp
 from bitsback.moments.interpret import GaussianInterpreter
-from bitsback.moments.rules import rules, with_own
+from bitsback.moments.rules import rules
 from bitsback.posterior.contract import Gaussian
 
 
@@ -63,7 +63,7 @@ def test_an_operator_without_a_rule_is_refused_by_name_and_line() -> None:
 
 
 def test_a_user_may_bring_a_rule() -> None:
-    own = with_own(rules(), {torch.ops.aten.erfinv.default: lambda value: Gaussian(value.mean * 7, value.var)})
+    own = {**rules(), torch.ops.aten.erfinv.default: lambda value: Gaussian(value.mean * 7, value.var)}
     network, inputs = trace(Strange(), (4,)), torch.randn(2, 4)
     found = propagated(network, 0.1, inputs, known=own)
     torch.testing.assert_close(found.mean, 7 * nn.functional.linear(inputs, *network.params.values()))

@@ -1,6 +1,6 @@
 """Which operator of a traced graph has which rule."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from bitsback.moments import arithmetic, bilinear, norm, piecewise, pooling
 from bitsback.moments.pooling import MaxPool
 from bitsback.moments.quadrature import smooth
 from bitsback.moments.softmax import softmax
+from bitsback.posterior.contract import Gaussian
 
 Rule = Callable[..., Any]
 _aten = torch.ops.aten
@@ -77,11 +78,6 @@ def rules(max_pool: MaxPool = "larger_mean") -> dict[Any, Rule]:
     }
 
 
-def with_own(known: Mapping[Any, Rule], own: Mapping[Any, Rule]) -> dict[Any, Rule]:
-    """The known rules and a user's, which take precedence."""
-    return {**known, **own}
-
-
 def _smooth(function: Callable[..., torch.Tensor]) -> Rule:
     return lambda value, *args, **kwargs: smooth(lambda x: function(x, *args, **kwargs), value)
 
@@ -104,9 +100,14 @@ def _piecewise() -> dict[Any, Rule]:
         _aten.relu6_.default: lambda value: piecewise.clamp(value, 0, 6),
         _aten.hardtanh.default: lambda value, low=-1, high=1: piecewise.clamp(value, low, high),
         _aten.hardtanh_.default: lambda value, low=-1, high=1: piecewise.clamp(value, low, high),
-        _aten.clamp.default: lambda value, min=None, max=None: piecewise.clamp(value, min, max),  # noqa: A006
+        _aten.clamp.default: _clamped,
         _aten.clamp_min.default: piecewise.clamp,
     }
+
+
+def _clamped(value: Gaussian, *bounds: float | None, **named: float | None) -> Gaussian:
+    low, high = (*bounds, None, None)[:2]
+    return piecewise.clamp(value, named.get("min", low), named.get("max", high))
 
 
 def _sums() -> dict[Any, Rule]:
