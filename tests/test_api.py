@@ -57,6 +57,12 @@ def test_the_path_goes_from_a_network_to_a_file_that_predicts(data, fitted, tmp_
     assert said["nll"] == found["nll"]
 
 
+@pytest.mark.parametrize("form", ["point", "ensemble", "propagated"])
+def test_a_fit_can_say_which_form_will_be_made(data, form):
+    fitted = bb.fit(bb.network("mlp", data, hidden=(4,)), data, bb.MeanField(), epochs=1, form=form)
+    assert getattr(bb, form)(fitted).form == form
+
+
 def test_the_file_says_at_which_temperature_was_fitted(data, tmp_path):
     module = bb.network("mlp", data, hidden=(4,))
     fitted = bb.prune(bb.fit(module, data, epochs=1, settings=bb.FitSettings(temperature=0.25)), 0.5)

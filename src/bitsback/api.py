@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from bitsback.arguments import check_data, check_fitted, check_kind, check_manifest, check_program, checkpoint_path
+from bitsback.arguments import check_data, check_fitted, check_kind, checkpoint_path
 from bitsback.artifact.container import write
 from bitsback.compress.masks import masks_for
 from bitsback.compress.masks import prune as pruned_by
@@ -38,7 +38,7 @@ from bitsback.posterior.mean_field import MeanField
 from bitsback.posterior.point import Point
 from bitsback.run.abstention import decide
 from bitsback.run.fitted import FittedNetwork, at_mean, check_same_params, examples, likelihood, trace_both, units
-from bitsback.run.programs import artifact, described_again, figures_of, opened
+from bitsback.run.programs import artifact, check_manifest, check_program, described_again, figures_of, opened
 from bitsback.run.rehearsal import check_form
 from bitsback.runtime.predictor import Predictor
 from bitsback.settings import check_among, check_path, check_seed, is_number
@@ -139,7 +139,7 @@ def fit(
     check_data(data)
     check_kind("inference", inference, Inference, "MeanField() or Point()")
     check_kind("settings", settings, FitSettings, "FitSettings(...)")
-    check_among("form", form, ("point", "ensemble", None))
+    check_among("form", form, ("point", "ensemble", "propagated", None))
     if start is not None:
         check_fitted(start, "start")
     path = checkpoint_path(checkpoint)
@@ -205,7 +205,7 @@ def pack(program: Program, path: str | os.PathLike[str], data: Dataset, promise:
         NetworkError: The program is not one for these data.
         RecipeError: An argument is of the wrong kind.
     """
-    check_kind("program", program, Program, "bitsback.point or bitsback.ensemble")
+    check_kind("program", program, Program, "bitsback.point, bitsback.ensemble or bitsback.propagated")
     check_path("path", path)
     check_data(data)
     if promise is not None:

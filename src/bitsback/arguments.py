@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from bitsback.artifact.manifest import Manifest
-from bitsback.errors import DataError, NetworkError, RecipeError, RunError
-from bitsback.form.program import Program
+from bitsback.errors import RecipeError, RunError
 from bitsback.given.dataset import Dataset
 from bitsback.run.fitted import FittedNetwork
 from bitsback.settings import check_path
@@ -58,34 +56,3 @@ def checkpoint_path(path: str | Path | None) -> Path | None:
     if not Path(path).absolute().parent.is_dir():
         raise RunError(f"the checkpoint {path} cannot be written: there is no folder for it")
     return Path(path)
-
-
-def check_program(program: Program, data: Dataset) -> None:
-    """Refuse data that a program was not fitted on: its classes, and what is held out of training, would be others.
-
-    Raises:
-        NetworkError: It takes other inputs, does something else, or standardizes by other training samples.
-    """
-    if (program.units.task, program.input_shape) != (data.task, data.input_shape):
-        raise NetworkError(
-            f"the program does {program.units.task} of inputs of shape {program.input_shape}, and '{data.name}' is for "
-            f"{data.task} of inputs of shape {data.input_shape}; give the data that it was fitted on"
-        )
-    if (program.units.inputs, program.units.targets) != (data.normalization, data.target_normalization):
-        raise NetworkError(
-            f"the program was fitted on other training samples than those of this '{data.name}', whose mean and spread are "
-            "others; give the data that it was fitted on, with the same seed and settings"
-        )
-
-
-def check_manifest(manifest: Manifest, data: Dataset) -> None:
-    """Refuse data that a packed file is not for; the shape of the inputs is seen where they are answered.
-
-    Raises:
-        DataError: It has another number of outputs, or does something else.
-    """
-    if (manifest.task, manifest.outputs) != (data.task, data.outputs):
-        raise DataError(
-            f"the file does {manifest.task} with {manifest.outputs} outputs, and '{data.name}' is for {data.task} with "
-            f"{data.outputs}"
-        )

@@ -10,7 +10,7 @@ import numpy as np
 from bitsback.artifact import manifest as described
 from bitsback.artifact.container import Artifact, read, write
 from bitsback.artifact.manifest import Input, Manifest
-from bitsback.errors import ArtifactError, RunError
+from bitsback.errors import ArtifactError, DataError, NetworkError, RunError
 from bitsback.form.contract import Form
 from bitsback.form.program import Program
 from bitsback.given.dataset import Dataset, Normalization
@@ -148,6 +148,37 @@ def artifact(program: Program, data: Dataset, recipe: dict[str, Any]) -> Artifac
 def described_again(found: Artifact, **changes: Any) -> Artifact:
     """The same program with other words about it."""
     return replace(found, manifest=replace(found.manifest, **changes))
+
+
+def check_program(program: Program, data: Dataset) -> None:
+    """Refuse data that a program was not fitted on: its classes, and what is held out of training, would be others.
+
+    Raises:
+        NetworkError: It takes other inputs, does something else, or standardizes by other training samples.
+    """
+    if (program.units.task, program.input_shape) != (data.task, data.input_shape):
+        raise NetworkError(
+            f"the program does {program.units.task} of inputs of shape {program.input_shape}, and '{data.name}' is for "
+            f"{data.task} of inputs of shape {data.input_shape}; give the data that it was fitted on"
+        )
+    if (program.units.inputs, program.units.targets) != (data.normalization, data.target_normalization):
+        raise NetworkError(
+            f"the program was fitted on other training samples than those of this '{data.name}', whose mean and spread are "
+            "others; give the data that it was fitted on, with the same seed and settings"
+        )
+
+
+def check_manifest(manifest: Manifest, data: Dataset) -> None:
+    """Refuse data that a packed file is not for; the shape of the inputs is seen where they are answered.
+
+    Raises:
+        DataError: It has another number of outputs, or does something else.
+    """
+    if (manifest.task, manifest.outputs) != (data.task, data.outputs):
+        raise DataError(
+            f"the file does {manifest.task} with {manifest.outputs} outputs, and '{data.name}' is for {data.task} with "
+            f"{data.outputs}"
+        )
 
 
 def _path(run: RunFolder, variant: Variant) -> Path:
