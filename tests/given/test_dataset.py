@@ -7,7 +7,7 @@ import pytest
 
 from bitsback.errors import DataError, RecipeError
 from bitsback.given import folders
-from bitsback.given.dataset import Dataset, DataSettings, load
+from bitsback.given.dataset import Dataset, DataSettings, Normalization, load
 from tests.given.files import digits_like, write_idx_set, write_parquet_set
 
 
@@ -92,6 +92,17 @@ def test_normalization_is_measured_on_the_training_split_alone(tmp_path):
     np.testing.assert_allclose(data.normalization.mean, data.train.inputs.mean(axis=(0, 2, 3)), rtol=1e-5)
 
 
+def test_a_map_that_is_stated_takes_the_place_of_the_measured_ones():
+    stated = {"input_mean": (1.0,), "input_std": (16.0,), "target_mean": (150.0,), "target_std": (10.0,)}
+    measured, data = load("diabetes"), load("diabetes", settings=DataSettings(**stated))
+    assert data.normalization == Normalization((1.0,) * 10, (16.0,) * 10)
+    assert data.target_normalization == Normalization((150.0,), (10.0,))
+    np.testing.assert_array_equal(measured.train.inputs, data.train.inputs)
+    np.testing.assert_array_equal(measured.out_of_distribution, data.out_of_distribution)
+    with pytest.raises(RecipeError, match="the targets of 'digits' are classes"):
+        load("digits", settings=DataSettings(**stated))
+
+
 def test_a_folder_that_is_one_set_is_the_set(tmp_path, monkeypatch):
     folder = write_parquet_set(tmp_path / "pets")
     assert load(data=folder).name == load("digits", data=folder).name == load("pets", data=tmp_path).name == "pets"
@@ -131,6 +142,12 @@ def test_a_function_is_a_data_set(tmp_path):
         {"limit": 0},
         {"limit": 1.5},
         {"hold_out": ("eight",)},
+        {"input_mean": (0.0,)},
+        {"target_std": (1.0,)},
+        {"input_mean": 0.0, "input_std": (1.0,)},
+        {"input_std": (0.0,), "input_mean": (0.0,)},
+        {"target_mean": (float("nan"),), "target_std": (1.0,)},
+        {"target_std": (True,), "target_mean": (0.0,)},
     ],
 )
 def test_settings_that_cannot_be_are_refused(wrong):

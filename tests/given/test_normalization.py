@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from bitsback.given.normalization import Normalization, measure
+from bitsback.errors import RecipeError
+from bitsback.given.normalization import Normalization, measure, stated
 
 
 @pytest.mark.parametrize("shape", [(5000, 3), (5000, 2, 3, 4), (9, 1, 2, 2), (1, 3)])
@@ -35,3 +36,12 @@ def test_small_units_are_not_taken_for_constant():
 
 def test_a_vector_has_one_pair_per_feature():
     np.testing.assert_allclose(Normalization((1.0, 2.0), (2.0, 4.0)).apply(np.asarray([[3.0, 10.0]])), [[1.0, 2.0]])
+
+
+def test_a_stated_map_is_for_all_channels_or_for_each():
+    measured = measure(np.arange(24.0).reshape(4, 3, 2))
+    assert stated(None, None, measured) is measured
+    assert stated((1,), (2.0,), measured) == Normalization((1.0, 1.0, 1.0), (2.0, 2.0, 2.0))
+    assert stated((1, 2, 3), (2.0,), measured) == Normalization((1.0, 2.0, 3.0), (2.0, 2.0, 2.0))
+    with pytest.raises(RecipeError, match="2 numbers to standardize by; 1 or 3 are needed"):
+        stated((1.0,), (1.0, 2.0), measured)

@@ -17,7 +17,7 @@ import numpy as np
 from bitsback.errors import DataError, RecipeError, reason
 from bitsback.given import embedded, folders, out_of_distribution, splits, user_function
 from bitsback.given.named import absolute, is_named
-from bitsback.given.normalization import Normalization, measure
+from bitsback.given.normalization import Normalization, check_stated, measure, stated
 from bitsback.given.source import Source, Task
 from bitsback.given.splits import Split
 from bitsback.settings import check_seed
@@ -39,6 +39,11 @@ class DataSettings:
             set; empty for none. Without it, 8 and 9 of the digits and none of other sets.
         limit: Use only the first `limit` samples of the training part, at least 1, counted after `hold_out` and before any
             split is drawn; the test part is not cut.
+        input_mean: What inputs are standardized by, in raw units: one number for all channels or features, or one for each;
+            without it, what the training split has. For a network that was trained elsewhere, what it was trained with.
+        input_std: The same, each above 0; it comes with `input_mean`.
+        target_mean: As `input_mean`, for a regression's targets.
+        target_std: As `input_std`, for a regression's targets.
 
     Raises:
         RecipeError: A value is of the wrong type or out of range.
@@ -49,6 +54,10 @@ class DataSettings:
     out_of_distribution: str = out_of_distribution.AUTO
     hold_out: tuple[int, ...] | None = None
     limit: int | None = None
+    input_mean: tuple[float, ...] | None = None
+    input_std: tuple[float, ...] | None = None
+    target_mean: tuple[float, ...] | None = None
+    target_std: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         for name in ("validation", "calibration"):
@@ -63,6 +72,8 @@ class DataSettings:
         listed = self.hold_out is None or isinstance(self.hold_out, list | tuple)
         if not listed or not all(type(number) is int for number in self.hold_out or ()):
             raise RecipeError(f"hold_out = {self.hold_out!r} must be numbers of classes, such as (8, 9)")
+        check_stated("input", self.input_mean, self.input_std)
+        check_stated("target", self.target_mean, self.target_std)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +90,8 @@ class Dataset:
         test: What is looked at once.
         out_of_distribution: float32 [N, *shape], inputs of another kind.
         out_of_distribution_name: What reports call them.
-        normalization: Of the inputs of the training split.
-        target_normalization: Of its targets; None for classification.
+        normalization: Of the inputs of the training split, or as the settings state it.
+        target_normalization: Of its targets, or as stated; None for classification.
     """
 
     name: str
@@ -175,6 +186,9 @@ def _split(source: Source, places: tuple[Path, ...], seed: int, settings: DataSe
         places=places,
         seed=seed,
     )
+    if settings.target_mean is not None and source.task == "classification":
+        raise RecipeError(f"target_mean is {settings.target_mean!r}, and the targets of '{source.name}' are classes")
+    targets = measure(train.targets) if source.task == "regression" else None
     return Dataset(
         name=source.name,
         task=source.task,
@@ -185,6 +199,6 @@ def _split(source: Source, places: tuple[Path, ...], seed: int, settings: DataSe
         test=splits.split(source.test, slice(None)),
         out_of_distribution=outside,
         out_of_distribution_name=outside_name,
-        normalization=normalization,
-        target_normalization=measure(train.targets) if source.task == "regression" else None,
+        normalization=stated(settings.input_mean, settings.input_std, normalization),
+        target_normalization=targets and stated(settings.target_mean, settings.target_std, targets),
     )
