@@ -18,6 +18,7 @@ from bitsback import toml
 from bitsback.errors import DataError
 from bitsback.given.dataset import DataSettings
 from bitsback.measure.latency import LatencySettings
+from bitsback.recipe import inference as asked
 from bitsback.recipe import sections
 
 # A table of the recipe, and the library's settings that some of its keys are.
@@ -25,10 +26,11 @@ MIRRORS: dict[type, tuple[type, ...]] = {
     sections.Recipe: (bitsback.FitSettings,),
     sections.Data: (DataSettings,),
     sections.Network: (),
-    sections.MeanField: (bitsback.MeanField,),
-    sections.MixturePrior: (bitsback.ScaleMixture,),
-    sections.NormalPrior: (bitsback.Normal,),
-    sections.Point: (bitsback.Point,),
+    asked.MeanField: (bitsback.MeanField,),
+    asked.MixturePrior: (bitsback.ScaleMixture,),
+    asked.NormalPrior: (bitsback.Normal,),
+    asked.Point: (bitsback.Point,),
+    asked.Imported: (),
     sections.Fit: (bitsback.FitSettings, bitsback.Optimization),
     sections.Compress: (),
     bitsback.Policy: (),

@@ -26,7 +26,20 @@ FORBIDDEN = {"base", "common", "core", "handler", "handlers", "helper", "helpers
 MACHINE = re.compile(rf"(?<![\w.])/({'|'.join(('work', 'root', 'home', 'Users', 'opt', 'mnt', 'srv'))})/\w")
 INDEXES = re.compile(rf"\b({'|'.join(('pypi', 'pythonhosted', 'download[.]pytorch', 'npmjs', 'debian'))})[.]org")
 PUBLIC = {
-    *("dataset", "network", "trace", "fit", "prune", "point", "propagated", "ensemble", "pack", "load", "evaluate"),
+    *(
+        "dataset",
+        "network",
+        "trace",
+        "fit",
+        "imported",
+        "prune",
+        "point",
+        "propagated",
+        "ensemble",
+        "pack",
+        "load",
+        "evaluate",
+    ),
     *("MeanField", "Point", "Normal", "ScaleMixture", "FitSettings", "Optimization", "Choice", "Policy", "Promise"),
     "__version__",
 }

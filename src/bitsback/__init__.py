@@ -5,8 +5,8 @@ network + data ─► posterior ─► policy ─► compress ─► form ─►
                                   ▲                    │
                                   └─────── measure ◄───┘            report reads the journal
 
-network, dataset   fit          prune            point,    pack      load      predict, evaluate
-                                                 ensemble,
+network, dataset   fit,         prune            point,    pack      load      predict, evaluate
+                   imported                      ensemble,
                                                  propagated
 ```
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bitsback.api import dataset, evaluate, fit, network, pack, prune
     from bitsback.forms import ensemble, point, propagated
     from bitsback.given.network import trace
+    from bitsback.importing import imported
     from bitsback.measure.abstain import Promise
     from bitsback.policy.choice import Choice, Policy
     from bitsback.posterior.loop import FitSettings
@@ -47,6 +48,7 @@ __all__ = [
     "ensemble",
     "evaluate",
     "fit",
+    "imported",
     "load",
     "network",
     "pack",
@@ -68,6 +70,7 @@ _HOMES = {
     "ScaleMixture": "posterior.prior",
     **dict.fromkeys(("dataset", "evaluate", "fit", "network", "pack", "prune"), "api"),
     **dict.fromkeys(("ensemble", "point", "propagated"), "forms"),
+    "imported": "importing",
     "load": "runtime.predictor",
     "trace": "given.network",
 }

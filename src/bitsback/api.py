@@ -1,7 +1,7 @@
 """The verbs for Python, in the order of the path.
 
 ```
-dataset, network ──► fit ──► prune ──► point | ensemble | propagated ──► pack ──► load ──► evaluate
+dataset, network ──► fit | imported ──► prune ──► point | ensemble | propagated ──► pack ──► load ──► evaluate
 ```
 
 Each takes what the one before gave. The command line's stages (`run/`) do the same with everything between in files.

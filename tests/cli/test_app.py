@@ -5,7 +5,7 @@ from bitsback.cli import device, host
 
 COMMANDS = {**host.COMMANDS, **device.COMMANDS}
 ORDER = [
-    *("demo", "run", "fit", "compress", "evaluate", "check-moments", "pack"),
+    *("demo", "run", "fit", "import", "compress", "evaluate", "check-moments", "pack"),
     *("predict", "inspect", "measure", "report"),
 ]
 

@@ -229,7 +229,7 @@ def test_a_full_disk_loses_nothing(call, copied_run, monkeypatch):
     assert contents(copied_run.path) == before
 
 
-@pytest.mark.parametrize("name", ["demo", "run", "fit", "compress", "evaluate", "pack"])
+@pytest.mark.parametrize("name", ["demo", "run", "fit", "import", "compress", "evaluate", "pack"])
 def test_a_command_that_needs_pytorch_names_the_extra(call, place, monkeypatch, name):
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda wanted: None if wanted == "torch" else real(wanted))

@@ -111,7 +111,7 @@ def test_settings_take_words_numbers_and_lists():
 @pytest.mark.parametrize("order", [1, -1])
 def test_another_kind_of_inference_or_prior_begins_anew(order):
     from bitsback.cli.options import recipe_from
-    from bitsback.recipe.sections import MeanField, MixturePrior, NormalPrior, Point
+    from bitsback.recipe.inference import MeanField, MixturePrior, NormalPrior, Point
 
     content = {"inference": asdict(MeanField(std_rate=7.0, prior=MixturePrior(pi=0.25)))}
 

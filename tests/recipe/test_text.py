@@ -5,7 +5,8 @@ import pytest
 
 from bitsback.errors import RecipeError
 from bitsback.policy.choice import Choice, Policy
-from bitsback.recipe.sections import MeanField, NormalPrior, Point, Recipe
+from bitsback.recipe.inference import MeanField, NormalPrior, Point
+from bitsback.recipe.sections import Recipe
 from bitsback.recipe.text import parse, read, to_toml
 
 WRONG = {

@@ -60,6 +60,9 @@ def _lines(path: Path, size: int, sections: dict[str, int], manifest: Manifest) 
     temperature = manifest.recipe.get("temperature")
     if isinstance(temperature, int | float):
         lines.append(f"  fit        at temperature T = {temperature:g}")
+    inference = manifest.recipe.get("inference")
+    if isinstance(inference, dict) and inference.get("method") == "imported":
+        lines.append(f"  posterior  imported from {inference.get('posterior')}")
     lines.append(f"  promise    {_promise(manifest)}")
     for row in manifest.measurements:
         if row["what"] in {"threshold", "calibration_coverage"}:

@@ -1,4 +1,4 @@
-"""The commands that shape a posterior: fit and compress."""
+"""The commands that make a posterior or shape it: fit, import and compress."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -21,11 +21,13 @@ from bitsback.cli.options import (
     opened,
     recipe_from,
 )
-from bitsback.cli.screen import show, watching
+from bitsback.cli.screen import show, warn, watching
+from bitsback.errors import RecipeError
 
 if TYPE_CHECKING:
     from bitsback.recipe.sections import Recipe
     from bitsback.run.fitted import FittedNetwork
+    from bitsback.run.folder import RunFolder
 
 
 def fit(
@@ -53,8 +55,46 @@ def fit(
     changes |= {"fit.epochs": epochs, "seed": seed}
     asked = recipe_from(_start(folder, recipe), changes, settings)
     with watching(as_json) as watcher:
-        _, _, fitted = fit_stage(folder, asked, watcher, command=TYPED.get(), fresh=fresh)
-    show(_figures(folder, fitted), as_json=as_json, text=lambda: _fitted_text(folder, asked, fitted))
+        made, _, fitted = fit_stage(folder, asked, watcher, command=TYPED.get(), fresh=fresh)
+    _show_posterior(made, asked, fitted, as_json=as_json)
+
+
+def import_(
+    folder: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="The run folder; else runs/DATASET.")] = None,
+    *,
+    posterior: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A param store of Pyro, or a .safetensors of mean.NAME and std.NAME."),
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="What it was fitted to: digits, mnist, module:function.")] = None,
+    data: DataFolder = None,
+    network: Annotated[str | None, typer.Option(help="What it is over: mlp, module:name, file.py:name.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Option("--name", metavar="SITE=PARAM", help="What a name is here; SITE= leaves it out.")
+    ] = None,
+    seed: Seed = None,
+    fresh: Fresh = False,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Take over a posterior that was made elsewhere, such as by Pyro, in the place of `fit`.
+
+    Example: bitsback import runs/mnist --posterior store.pt --dataset mnist --data data --network net.py:Net
+    """
+    need_torch()
+    from bitsback.run.fit import fit as fit_stage
+
+    folder = folder or Path("runs") / _short(dataset or "digits")
+    changes = {"data.name": dataset, "data.folder": absolute(data), "network.name": network, "seed": seed}
+    changes |= {
+        "inference.method": "imported",
+        "inference.posterior": absolute(posterior),
+        "inference.names": _named(names),
+    }
+    asked = recipe_from(_without_fit(_start(folder, None)), changes, settings)
+    with watching(as_json) as watcher:
+        made, _, fitted = fit_stage(folder, asked, watcher, command=TYPED.get(), fresh=fresh)
+    _show_posterior(made, asked, fitted, as_json=as_json)
 
 
 def compress(
@@ -93,6 +133,41 @@ def _start(folder: Path, recipe: Path | None) -> dict[str, Any]:
     if recipe is not None:
         return content_of(recipe)
     return content_of(before) if before.exists() else {}
+
+
+def _without_fit(content: dict[str, Any]) -> dict[str, Any]:
+    """A recipe as tables, less what says how a posterior is fitted."""
+    threads = {key: value for key, value in content.get("fit", {}).items() if key == "threads"}
+    imported = content.get("inference", {}).get("method") == "imported"
+    dropped = {"temperature", "fit"} | (set() if imported else {"inference"})
+    return {**{key: value for key, value in content.items() if key not in dropped}, "fit": threads}
+
+
+def _named(names: list[str] | None) -> dict[str, str] | None:
+    if not names:
+        return None
+    pairs = [each.partition("=") for each in names]
+    wrong = next((name for name, (site, equals, _) in zip(names, pairs, strict=True) if not (site and equals)), None)
+    if wrong is not None:
+        raise RecipeError(f"--name {wrong!r} is not of the form SITE=PARAM, such as net.fc.weight=fc.weight")
+    return {site: param for site, _, param in pairs}
+
+
+def _show_posterior(run: "RunFolder", recipe: "Recipe", fitted: "FittedNetwork", *, as_json: bool) -> None:
+    origin = next((row for row in reversed(run.rows()) if row.what == "imported_parameters"), None)
+    if recipe.inference.method != "imported" or origin is None:
+        figures = _figures(run.path, fitted)
+        show(figures, as_json=as_json, text=lambda: _fitted_text(run.path, recipe, fitted))
+        return
+    from bitsback.run.imported import doubt, summary
+
+    said = doubt(origin.of, str(origin.of["own_names"]))
+    if said is not None and not as_json:
+        warn(said)
+    found = {key: value for key, value in origin.of.items() if key not in {"stage", "form"}}
+    figures = {**found, "run": str(run.path), "parameters": fitted.parameters, "warnings": [said] if said else []}
+    text = f"{run.path}: {summary(origin.of)}\nnext: bitsback compress {run.path}"
+    show(figures, as_json=as_json, text=lambda: text)
 
 
 def _figures(folder: Path, fitted: "FittedNetwork") -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bitsback.cli.fitting import compress, fit
+from bitsback.cli.fitting import compress, fit, import_
 from bitsback.cli.moments import check_moments
 from bitsback.cli.options import (
     TYPED,
@@ -190,6 +190,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,
     "run": run,
     "fit": fit,
+    "import": import_,
     "compress": compress,
     "evaluate": evaluate,
     "check-moments": check_moments,

@@ -64,7 +64,7 @@ class Program:
         input_shape: the shape of one input.
         module: the program as a module: `forward` gives `Outputs`, `answers` the members' answers `[S, B, C]`.
         exported: the same, exported for any batch size, with outputs `mean, total, data, knowledge`.
-        temperature: what multiplied the KL when its posterior was fitted.
+        temperature: what multiplied the KL when its posterior was fitted; None where it was not fitted here.
     """
 
     form: str
@@ -73,7 +73,7 @@ class Program:
     input_shape: tuple[int, ...]
     module: "Predict"
     exported: ExportedProgram
-    temperature: float = 1.0
+    temperature: float | None = 1.0
 
 
 class Predict(nn.Module):

@@ -23,14 +23,14 @@ class Stored:
     Attributes:
         posterior: any posterior with independent normal or point weights.
         log_noise: regression's log noise `[D]`, else empty.
-        temperature: what multiplied the KL.
+        temperature: what multiplied the KL; None where nothing was fitted here.
         history: the training history, one entry per epoch.
         masks: the masks it was pruned with, if any.
     """
 
     posterior: Posterior
     log_noise: Tensor
-    temperature: float = 1.0
+    temperature: float | None = 1.0
     history: list[dict[str, float]] = field(default_factory=list)
     masks: Params = field(default_factory=dict)
 

@@ -5,13 +5,14 @@ the defaults, which must be the library's, stand in docs/recipe.md.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from bitsback.errors import RecipeError
 from bitsback.measure.abstain import Promise, Score
 from bitsback.measure.latency import LatencySettings
 from bitsback.policy.choice import Policy, Saliency
+from bitsback.recipe.inference import Imported, MeanField, Point
 from bitsback.settings import check_seed, check_whole
 
 _STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}
@@ -36,6 +37,10 @@ class Data:
     out_of_distribution: str = "auto"
     hold_out: tuple[int, ...] | None = None
     limit: int | None = None
+    input_mean: tuple[float, ...] | None = None
+    input_std: tuple[float, ...] | None = None
+    target_mean: tuple[float, ...] | None = None
+    target_std: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,63 +60,6 @@ class Network:
     options: dict[str, Any] = field(default_factory=dict)
     weights: str | None = None
     deterministic: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class NormalPrior:
-    """N(0, std²) for every weight; see `posterior.prior.Normal`.
-
-    Attributes:
-        name: Makes the prior this one.
-    """
-
-    __pydantic_config__ = _STRICT
-    name: Literal["normal"] = "normal"
-    std: float = 1.0
-
-
-@dataclass(frozen=True)
-class MixturePrior:
-    """A wide and a narrow normal; see `posterior.prior.ScaleMixture`.
-
-    Attributes:
-        name: Makes the prior this one, which it is without a name too.
-    """
-
-    __pydantic_config__ = _STRICT
-    name: Literal["scale_mixture"] = "scale_mixture"
-    pi: float = 0.5
-    std1: float = 1.0
-    std2: float = math.exp(-5)
-
-
-@dataclass(frozen=True)
-class MeanField:
-    """Independent normals over the weights; see `posterior.mean_field.MeanField`.
-
-    Attributes:
-        method: Makes the inference this one, which it is without a method too.
-    """
-
-    __pydantic_config__ = _STRICT
-    method: Literal["mean_field"] = "mean_field"
-    prior: MixturePrior | NormalPrior = field(default_factory=MixturePrior)
-    estimator: Literal["weight_sampling", "local_reparametrization"] = "weight_sampling"
-    kl: Literal["sampled", "closed_form"] | None = None
-    initial_std: float = 1e-3
-    std_rate: float = 5.0
-
-
-@dataclass(frozen=True)
-class Point:
-    """One value of the weights, the ordinary way of training; see `posterior.point.Point`.
-
-    Attributes:
-        method: Makes the inference this one.
-    """
-
-    __pydantic_config__ = _STRICT
-    method: Literal["point"] = "point"
 
 
 @dataclass(frozen=True)
@@ -258,7 +206,7 @@ class Recipe:
     Attributes:
         data: The data set.
         network: The network.
-        inference: How the posterior is fitted.
+        inference: How the posterior is fitted, or where it comes from.
         fit: The training loop.
         compress: What goes.
         form: What predicts.
@@ -272,7 +220,7 @@ class Recipe:
     temperature: float = 1.0
     data: Data = field(default_factory=Data)
     network: Network = field(default_factory=Network)
-    inference: MeanField | Point = field(default_factory=MeanField)
+    inference: MeanField | Point | Imported = field(default_factory=MeanField)
     fit: Fit = field(default_factory=Fit)
     compress: Compress = field(default_factory=Compress)
     form: Form = field(default_factory=Form)
@@ -287,7 +235,20 @@ class Recipe:
         right = "0 where inference.method is 'mean_field': it has a prior"
         _check(decay == 0 or not has_prior, "fit.weight_decay", decay, right)
         drawn = self.form.name in (None, "point") or self.inference.method != "point"
+        if isinstance(self.inference, Imported):
+            self._check_nothing_fitted()
         _check(drawn, "form.name", self.form.name, "'point' where inference.method is 'point': nothing can be drawn")
+
+    def _check_nothing_fitted(self) -> None:
+        right = "left out where inference.method is 'imported': nothing is fitted"
+        plain = Fit(threads=self.fit.threads)
+        key = next((each.name for each in fields(Fit) if getattr(self.fit, each.name) != getattr(plain, each.name)), "")
+        _check(not key, f"fit.{key}", getattr(self.fit, key, None), right)
+        _check(self.temperature == 1, "temperature", self.temperature, right)
+        epochs = self.compress.fine_tune_epochs
+        _check(
+            epochs == 0, "compress.fine_tune_epochs", epochs, "0 where inference.method is 'imported': it has no prior"
+        )
 
     @property
     def predicts(self) -> str:

@@ -13,10 +13,10 @@ from bitsback.given import named
 from bitsback.policy.choice import Policy, from_toml
 from bitsback.recipe.sections import Recipe
 
-_METHODS = {"mean_field": "MeanField", "point": "Point"}
+_METHODS = {"mean_field": "MeanField", "point": "Point", "imported": "Imported"}
 _PRIORS = {"scale_mixture": "MixturePrior", "normal": "NormalPrior"}
 _ALTERNATIVES = {"float", "int"}
-_PATHS = (("data", "folder"), ("network", "weights"), ("compress", "masks"))
+_PATHS = (("data", "folder"), ("network", "weights"), ("compress", "masks"), ("inference", "posterior"))
 _NAMES = (("data", "name"), ("network", "name"))
 
 
@@ -56,7 +56,16 @@ def parse(content: Mapping[str, Any], beside: Path = Path()) -> Recipe:
 
 def to_toml(recipe: Recipe) -> str:
     """The recipe as TOML, defaults written out; `parse` of it gives the recipe back."""
-    return toml.dumps(asdict(recipe))
+    return toml.dumps(tables(recipe))
+
+
+def tables(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as tables, defaults written out; where nothing is fitted, without what would say how."""
+    said = asdict(recipe)
+    if recipe.inference.method == "imported":
+        said["fit"] = {"threads": recipe.fit.threads}
+        del said["temperature"]
+    return said
 
 
 def _prepared(content: Mapping[str, Any], beside: Path) -> dict[str, Any]:

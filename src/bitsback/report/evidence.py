@@ -81,6 +81,11 @@ def is_regression(rows: Rows) -> bool:
     return "rmse" in measured and "accuracy" not in measured
 
 
+def is_imported(rows: Rows) -> bool:
+    """Tells whether the posterior was made elsewhere, so that nothing was fitted here."""
+    return any(row.what == "imported_parameters" for row in rows)
+
+
 def outsiders(rows: Rows) -> str:
     """Names the out-of-distribution set, as the newest row that knows it does; empty where none does."""
     found = [row.of["out_of_distribution"] for row in rows if "out_of_distribution" in row.of]

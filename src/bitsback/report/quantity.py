@@ -92,6 +92,9 @@ COST: dict[str, Quantity] = {
     "parameters": Quantity("Parameters", "count", "lower", "Weights of the network."),
     "kept_parameters": Quantity("Weights kept", "count", "lower", "Weights that are not zero."),
     "deterministic_parameters": Quantity("Deterministic parameters", "count", "", "Parameters without a distribution."),
+    "imported_parameters": Quantity(
+        "Imported parameters", "count", "", "Parameters whose distribution was made elsewhere and brought here."
+    ),
     "epoch_seconds": Quantity("Time per epoch", "seconds", "lower", "Wall time of one pass over the training split."),
     "threshold": Quantity("Threshold", "number", "", "The score up to which it answers."),
     "calibration_coverage": Quantity("Calibration coverage", "share", "", "Share of the calibration split it answers."),

@@ -5,15 +5,16 @@ from dataclasses import dataclass, field
 
 from bitsback.report import examples, listings, tables
 from bitsback.report.document import Section
-from bitsback.report.evidence import Rows, is_regression, select, shipped
+from bitsback.report.evidence import Rows, is_imported, is_regression, select, shipped
 from bitsback.report.figures import layers, robustness, sparsity, training, trust, weights
 from bitsback.report.figures.canvas import Card
+from bitsback.report.quantity import clean
 from bitsback.report.tables import Table
 
 
 def sections(rows: Rows) -> list[Section]:
     """Gives every section that a run of this kind has, in order, the empty ones too: these say which commands fill them."""
-    made = [_section(part, rows) for part in _PARTS]
+    made = [_section(_ORIGIN if part.key == "training" and is_imported(rows) else part, rows) for part in _PARTS]
     return [one for one in made if not (one.empty and one.key == "examples" and is_regression(rows))]
 
 
@@ -56,7 +57,16 @@ def _one(table: Callable[[Rows], Table | None]) -> Callable[[Rows], list[Table]]
 
 def _posterior(rows: Rows) -> dict[str, str]:
     point = any(row.of.get("inference") == "point" for row in select(rows, "loss_curve"))
+    if is_imported(rows):
+        return {"weights": "the weights", "snr": "signal-to-noise ratios"}
     return {"weights": "the weights"} | ({} if point else {"snr": "signal-to-noise ratios", "prior": "the prior"})
+
+
+def _origin(rows: Rows) -> str:
+    of = select(rows, "imported_parameters")[-1].of
+    own = of.get("own")
+    kept = f" It says nothing of {own:,} parameters, which keep the network's own values." if own else ""
+    return f"The posterior is {clean(of.get('source'))}, from the file {clean(of.get('file'))}.{kept}"
 
 
 def _scores(rows: Rows) -> dict[str, str]:
@@ -125,4 +135,13 @@ _PARTS = (
         wanted=_posterior,
     ),
     _Part("training", "Training", "How the fit went.", ("fit",), cards=training.cards, tables=_one(tables.facts)),
+)
+
+_ORIGIN = _Part(
+    "origin",
+    "Origin",
+    "Where the posterior comes from: it was made elsewhere, and nothing was fitted here.",
+    ("import",),
+    remark=_origin,
+    tables=_one(tables.facts),
 )

@@ -14,6 +14,7 @@ from bitsback.report.evidence import (
     Variant,
     factor,
     finite,
+    is_imported,
     newest,
     number,
     outsiders,
@@ -97,7 +98,7 @@ def quality(rows: Rows) -> Table | None:
 
 def facts(rows: Rows) -> Table | None:
     """Lists what was measured of training and of the posterior besides the curves."""
-    names = ("epoch_seconds", "kl", "temperature", "deterministic_parameters")
+    names = ("imported_parameters", "epoch_seconds", "kl", "temperature", "deterministic_parameters")
     found = [row for row in settled(rows) if row.what in names and finite(row)]
     several = len(variants(found)) > 1
     body = tuple(
@@ -109,7 +110,8 @@ def facts(rows: Rows) -> Table | None:
         for row in found
         if row.what == name
     )
-    return Table("Training in numbers", "", ("figure", "value", "what it says"), body, prose=1) if body else None
+    title = "The posterior in numbers" if is_imported(rows) else "Training in numbers"
+    return Table(title, "", ("figure", "value", "what it says"), body, prose=1) if body else None
 
 
 def batches(rows: Rows) -> list[float | None]:

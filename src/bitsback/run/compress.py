@@ -49,7 +49,7 @@ def compress(run: RunFolder, materials: Materials, *, watch: Callable[[Progress]
     recipe, before = materials.recipe, dense(run, materials)
     recovery = _Recovery(run, materials, before.units.log_noise, watch)
     pruned = _pruned(recipe, before.posterior, recovery)
-    stored = Stored(pruned, recovery.log_noise, recipe.temperature, before.history, pruned.masks)
+    stored = Stored(pruned, recovery.log_noise, before.temperature, before.history, pruned.masks)
     after = from_stored(materials, stored)
     of = {"stage": "compressed", "form": recipe.predicts, "sparsity": sparsity(after)}
     store.save(run.file("compressed"), stored)

@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from bitsback.posterior import store
 from bitsback.posterior.compilation import check_compiler
 from bitsback.posterior.inference import Inference
 from bitsback.posterior.store import Stored
+from bitsback.recipe.inference import Imported, MeanField
 from bitsback.recipe.sections import Recipe
 from bitsback.recipe.text import parse, to_toml
 from bitsback.run import folder, portrait
-from bitsback.run.fitted import FittedNetwork, examples, likelihood, units
+from bitsback.run.fitted import FittedNetwork, as_random_as, examples, likelihood, units
 from bitsback.run.folder import RunFolder
 from bitsback.run.identity import check_data, remember_data
+from bitsback.run.imported import bring, check_unchanged
 from bitsback.run.materials import Materials, fit_settings, gather, inference, prior
 from bitsback.run.rehearsal import rehearse
 from bitsback.run.watcher import Watcher
@@ -29,6 +32,8 @@ from bitsback.run.watcher import Watcher
 _SHAPING = ("seed", "temperature", "data", "network", "inference", "fit")
 _HOW_TO_GO_ON = "give another folder for this one, or start over in this one with --fresh"
 _OF = {"stage": "dense", "form": "point"}
+
+Maker = Callable[[RunFolder], tuple[Stored, list[Measurement]]]
 
 
 def fit(
@@ -63,13 +68,14 @@ def fit(
     there = RunFolder(path)
     if not fresh:
         check_same(path, recipe, _HOW_TO_GO_ON)
-    materials, method = gather(recipe), inference(recipe)
+    materials = gather(recipe)
     data = materials.data
     if not fresh:
         check_data(there, data)
     if fresh or not (there.has("posterior") or there.has("checkpoint")):
         check_compiler(recipe.fit.compile)
         rehearsal(materials)
+    made = _maker(None if fresh else there, materials, watcher)
     new = fresh or not folder.there(path)
     run = folder.make(path, command)
     if fresh:
@@ -77,10 +83,9 @@ def fit(
     run.write("recipe", to_toml(recipe))
     remember_data(run, data)
     if not run.has("posterior"):
-        watcher.tell(f"fitting {Path(recipe.network.name).name} to {data.name}, {len(data.train.inputs):,} samples")
         with _nothing_left(run, new):
-            stored = _trained(run, materials, method, watcher)
-        run.record(_rows(materials, stored), recipe.seed)
+            stored, rows = made(run)
+        run.record(rows, recipe.seed)
         store.save(run.file("posterior"), stored)
     run.file("checkpoint").unlink(missing_ok=True)
     return run, materials, dense(run, materials)
@@ -101,8 +106,29 @@ def _nothing_left(run: RunFolder, new: bool) -> Iterator[None]:
         raise
 
 
-def _trained(run: RunFolder, materials: Materials, method: Inference, watcher: Watcher) -> Stored:
+def _maker(there: RunFolder | None, materials: Materials, watcher: Watcher) -> Maker:
+    """What makes the posterior and its rows: training, or a file, which is read here, before anything is written.
+
+    Raises:
+        BitsbackError: The file does not fit the network, or is not what the folder that is there was made of.
+    """
+    asked = materials.recipe.inference
+    if not isinstance(asked, Imported):
+        return partial(_trained, materials, inference(materials.recipe), watcher)
+    done = there if there is not None and there.has("posterior") else None
+    if done is not None and not Path(asked.posterior or "").exists():  # it went away, and is not needed any more
+        return lambda run: (store.load(run.file("posterior")), [])
+    brought = bring(materials, asked)
+    if done is not None:
+        check_unchanged(done, brought[0], asked)
+    return lambda _: brought
+
+
+def _trained(
+    materials: Materials, method: Inference, watcher: Watcher, run: RunFolder
+) -> tuple[Stored, list[Measurement]]:
     recipe, data = materials.recipe, materials.data
+    watcher.tell(f"fitting {Path(recipe.network.name).name} to {data.name}, {len(data.train.inputs):,} samples")
     fitted = training.fit(
         materials.traces.train,
         method,
@@ -112,7 +138,8 @@ def _trained(run: RunFolder, materials: Materials, method: Inference, watcher: W
         path=run.file("checkpoint"),
         watch=watcher.watch,
     )
-    return Stored(fitted.posterior, fitted.log_noise, recipe.temperature, fitted.history)
+    stored = Stored(fitted.posterior, fitted.log_noise, recipe.temperature, fitted.history)
+    return stored, _rows(materials, stored)
 
 
 def recipe_of(run: RunFolder) -> Recipe:
@@ -162,7 +189,7 @@ def fitted_at(path: Path, materials: Materials) -> FittedNetwork:
 def from_stored(materials: Materials, stored: Stored) -> FittedNetwork:
     """A stored posterior with the network that it is over."""
     return FittedNetwork(
-        materials.traces.evaluation,
+        as_random_as(materials.traces.evaluation, stored.posterior),
         stored.posterior,
         units(materials.data, stored.log_noise),
         stored.history,
@@ -218,6 +245,6 @@ def _rows(materials: Materials, stored: Stored) -> list[Measurement]:
         Measurement("deterministic_parameters", fixed, "", of=_OF),
         *portrait.histograms(stored.posterior, {}, _OF),
     ]
-    if recipe.inference.method == "mean_field":
+    if isinstance(recipe.inference, MeanField):
         rows.append(portrait.prior_density(prior(recipe.inference), _OF))
     return rows

@@ -1,12 +1,13 @@
 """A network with a posterior over its params: what fitting gives, pruning maps to itself, and forms are made of."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 
-from bitsback.errors import NetworkError
+from bitsback.errors import NetworkError, RecipeError
 from bitsback.form.contract import Form
 from bitsback.form.program import Program, Units
 from bitsback.given.compatibility import check_answers, check_compatible
@@ -16,6 +17,7 @@ from bitsback.given.params import Params
 from bitsback.posterior.contract import Posterior, mean
 from bitsback.posterior.likelihood import Likelihood
 from bitsback.posterior.loop import Examples
+from bitsback.settings import check_positive
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,12 @@ class FittedNetwork:
     """A network and what is believed of its params.
 
     Attributes:
-        network: Traced for evaluation.
+        network: Traced for evaluation; what has no distribution is among its `deterministic`, with the reason.
         posterior: Over its params.
         units: What ties it to the user's units.
-        history: One entry for each epoch of the fit: `epoch`, `nll`, `kl`, `loss`, `seconds`.
+        history: One entry for each epoch of the fit: `epoch`, `nll`, `kl`, `loss`, `seconds`; empty where it was imported.
         masks: What was pruned, 0 where a weight is gone, by param name.
-        temperature: What multiplied the KL.
+        temperature: What multiplied the KL; None where the posterior was imported.
     """
 
     network: Network
@@ -36,7 +38,7 @@ class FittedNetwork:
     units: Units
     history: list[dict[str, float]] = field(default_factory=list)
     masks: Params = field(default_factory=dict)
-    temperature: float = 1.0
+    temperature: float | None = 1.0
 
     @property
     def parameters(self) -> int:
@@ -109,6 +111,32 @@ def likelihood(data: Dataset) -> Likelihood:
 def units(data: Dataset, log_noise: Tensor) -> Units:
     """The units of a data set and of the noise that was learned on it."""
     return Units(data.task, data.normalization, data.target_normalization, log_noise)
+
+
+def noise_of(data: Dataset, noise: float | None) -> Tensor:
+    """A known noise as the units have it: log standard deviations `[D]` of standardized targets, empty for classes.
+
+    Args:
+        data: The data set.
+        noise: The standard deviation of a regression's noise in the targets' unit.
+
+    Raises:
+        RecipeError: A regression has none, or classes have one.
+    """
+    if data.target_normalization is None:
+        if noise is not None:
+            raise RecipeError(f"noise is {noise!r}, and the targets of '{data.name}' are classes, which have none")
+        return torch.zeros(0)
+    if noise is None:
+        raise RecipeError(f"noise is missing: '{data.name}' is a regression, whose noise is no part of the network")
+    check_positive("noise", noise)
+    return math.log(noise) - torch.tensor(data.target_normalization.std).log()
+
+
+def as_random_as(network: Network, posterior: Posterior) -> Network:
+    """The network with what a posterior has no distribution over among its `deterministic`."""
+    points = {name: "not in the posterior" for name in network.bayesian if name in posterior.fixed}
+    return replace(network, deterministic={**network.deterministic, **points}) if points else network
 
 
 def at_mean(network: Network, posterior: Posterior) -> Network:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from bitsback.errors import RecipeError
 from bitsback.given import dataset
 from bitsback.given.dataset import Dataset, DataSettings
 from bitsback.given.resolve import resolve
@@ -14,7 +15,7 @@ from bitsback.posterior.mean_field import MeanField
 from bitsback.posterior.optimization import Optimization
 from bitsback.posterior.point import Point
 from bitsback.posterior.prior import Normal, Prior, ScaleMixture
-from bitsback.recipe import sections
+from bitsback.recipe import inference as asked_for
 from bitsback.recipe.sections import Recipe
 from bitsback.run.fitted import Traces, trace_both
 
@@ -63,21 +64,25 @@ def inference(recipe: Recipe) -> Inference:
     """The method that fits the posterior.
 
     Raises:
-        RecipeError: A setting of the prior is out of range.
+        RecipeError: A setting of the prior is out of range, or nothing is to be fitted.
     """
     asked = recipe.inference
-    if isinstance(asked, sections.Point):
+    if isinstance(asked, asked_for.Point):
         return Point()
+    if isinstance(asked, asked_for.Imported):
+        raise RecipeError(
+            "inference.method is 'imported', which fits nothing; a posterior is fitted by 'mean_field' or 'point'"
+        )
     return MeanField(prior(asked), asked.estimator, asked.kl, asked.initial_std, asked.std_rate)
 
 
-def prior(asked: sections.MeanField) -> Prior:
+def prior(asked: asked_for.MeanField) -> Prior:
     """The prior of every weight.
 
     Raises:
         RecipeError: A setting is out of range.
     """
-    if isinstance(asked.prior, sections.NormalPrior):
+    if isinstance(asked.prior, asked_for.NormalPrior):
         return Normal(asked.prior.std)
     return ScaleMixture(asked.prior.pi, asked.prior.std1, asked.prior.std2)
 

@@ -1,7 +1,7 @@
 """The fourth stage: the program that ships in one file, with its abstain threshold, its figures and its recipe."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,8 @@ from bitsback.artifact.container import write
 from bitsback.errors import PromiseError
 from bitsback.measure.abstain import OF_A_THRESHOLD
 from bitsback.measure.journal import Measurement
-from bitsback.recipe.text import to_toml
+from bitsback.recipe.inference import Imported
+from bitsback.recipe.text import tables, to_toml
 from bitsback.run import abstention
 from bitsback.run.abstention import Decision
 from bitsback.run.evaluate import shipped, variants
@@ -108,7 +109,9 @@ def _recipe(materials: Materials, made: Made) -> dict[str, Any]:
         network=replace(recipe.network, name=Path(recipe.network.name).name, weights=_name(recipe.network.weights)),
         compress=replace(recipe.compress, masks=_name(recipe.compress.masks)),
     )
-    return {"program": made.digest, "settings": made.variant.settings, **asdict(recipe)}
+    if isinstance(recipe.inference, Imported):
+        recipe = replace(recipe, inference=replace(recipe.inference, posterior=_name(recipe.inference.posterior)))
+    return {"program": made.digest, "settings": made.variant.settings, **tables(recipe)}
 
 
 def _name(path: str | None) -> str | None:

@@ -1,0 +1,95 @@
+"""The part of a recipe that says where its posterior comes from: a method that fits it, or a file."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bitsback.errors import RecipeError
+
+_STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}
+
+
+@dataclass(frozen=True)
+class NormalPrior:
+    """N(0, std²) for every weight; see `posterior.prior.Normal`.
+
+    Attributes:
+        name: Makes the prior this one.
+    """
+
+    __pydantic_config__ = _STRICT
+    name: Literal["normal"] = "normal"
+    std: float = 1.0
+
+
+@dataclass(frozen=True)
+class MixturePrior:
+    """A wide and a narrow normal; see `posterior.prior.ScaleMixture`.
+
+    Attributes:
+        name: Makes the prior this one, which it is without a name too.
+    """
+
+    __pydantic_config__ = _STRICT
+    name: Literal["scale_mixture"] = "scale_mixture"
+    pi: float = 0.5
+    std1: float = 1.0
+    std2: float = math.exp(-5)
+
+
+@dataclass(frozen=True)
+class MeanField:
+    """Independent normals over the weights; see `posterior.mean_field.MeanField`.
+
+    Attributes:
+        method: Makes the inference this one, which it is without a method too.
+    """
+
+    __pydantic_config__ = _STRICT
+    method: Literal["mean_field"] = "mean_field"
+    prior: MixturePrior | NormalPrior = field(default_factory=MixturePrior)
+    estimator: Literal["weight_sampling", "local_reparametrization"] = "weight_sampling"
+    kl: Literal["sampled", "closed_form"] | None = None
+    initial_std: float = 1e-3
+    std_rate: float = 5.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of the weights, the ordinary way of training; see `posterior.point.Point`.
+
+    Attributes:
+        method: Makes the inference this one.
+    """
+
+    __pydantic_config__ = _STRICT
+    method: Literal["point"] = "point"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A posterior that was made elsewhere; see `posterior.foreign`. Nothing is fitted.
+
+    Attributes:
+        method: Makes the inference this one.
+        posterior: The file, relative to the recipe: the param store of a Pyro guide (AutoNormal or AutoDiagonalNormal), or, by
+            its name, a safetensors file of `mean.NAME`, `std.NAME` and `point.NAME`.
+        names: The network's params by the names in the file, for those that differ by more than one prefix; "" leaves one
+            out.
+        sites: The names of an AutoDiagonalNormal in the order in which its model samples them; one that `names` leaves out
+            counts as one number.
+        noise: A regression's noise: its standard deviation in the targets' unit, above 0.
+    """
+
+    __pydantic_config__ = _STRICT
+    method: Literal["imported"] = "imported"
+    posterior: str | None = None
+    names: dict[str, str] = field(default_factory=dict)
+    sites: tuple[str, ...] = ()
+    noise: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.posterior is None:
+            raise RecipeError("inference.posterior is missing; where inference.method is 'imported' it names the file")
+        if self.noise is not None and not 0 < self.noise < math.inf:
+            raise RecipeError(f"inference.noise is {self.noise!r}; it must be a positive number")
