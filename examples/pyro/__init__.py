@@ -1,0 +1,1 @@
+"""A Bayesian network trained with Pyro, taken to a device."""
