@@ -121,7 +121,7 @@ def fit(
         settings: Of the training loop: batch, optimizer, temperature, seed, ...
         deterministic: Patterns of params that stay points.
         form: What will ship, made once of the untrained network to see that it can be; when None, the ensemble where
-            `inference` gives something to draw from, else the point.
+            `inference` gives something to draw from, else the point. Leave it out where you bring rules of your own.
         start: What to go on from in place of the module's own params: an earlier result over the same params, whose means,
             and standard deviations where it has some, are where these start. What is pruned in it stays pruned.
         checkpoint: A file to go on from after a kill, and to save the state in.

@@ -1,12 +1,14 @@
 """The verbs that make a program of a fitted network: one for each form."""
 
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 from bitsback.arguments import check_fitted
 from bitsback.form.ensemble import EnsembleForm
 from bitsback.form.point import PointForm
 from bitsback.form.program import Program
 from bitsback.form.propagated import PropagatedForm
+from bitsback.moments.own import own_rules
 from bitsback.recipe.sections import Form
 from bitsback.run.fitted import FittedNetwork
 from bitsback.settings import check_seed, check_whole
@@ -42,7 +44,11 @@ def ensemble(fitted: FittedNetwork, members: int = Form.members, *, seed: int = 
 
 
 def propagated(
-    fitted: FittedNetwork, points: int = Form.points, *, max_pool: Literal["larger_mean", "clark"] = Form.max_pool
+    fitted: FittedNetwork,
+    points: int = Form.points,
+    *,
+    max_pool: Literal["larger_mean", "clark"] = Form.max_pool,
+    rules: Mapping[Any, Callable[..., Any]] | None = None,
 ) -> Program:
     """Mean and variance of the outputs from one pass over Gaussians, as a program.
 
@@ -50,6 +56,8 @@ def propagated(
         fitted: The network.
         points: At which the Gaussian outputs are looked at for class probabilities.
         max_pool: How the largest of several Gaussians is pooled: the one with the larger mean, or by Clark's moments.
+        rules: Your own, by operator of the traced network, such as `torch.ops.aten.erfinv.default`; they come before the
+            library's, and take what the operator takes, with a `Gaussian(mean, var)` for what is random.
 
     Raises:
         RecipeError: Fewer than two points are asked for, or an argument is of the wrong kind.
@@ -57,4 +65,4 @@ def propagated(
     """
     check_fitted(fitted)
     check_whole("points", points, 2)
-    return fitted.program(PropagatedForm(points, max_pool))
+    return fitted.program(PropagatedForm(points, max_pool, own_rules({} if rules is None else rules)))

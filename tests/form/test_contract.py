@@ -1,5 +1,7 @@
 """Every form through the same laws."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -57,6 +59,7 @@ def test_it_holds_every_random_param(form):
 def test_settings_make_the_form(form):
     assert type(form)(**form.__dict__) == form
     assert hash(form) == hash(type(form)(**form.__dict__))
+    assert json.loads(json.dumps(dict(form.settings))) == form.settings
 
 
 @pytest.mark.parametrize("form", [EnsembleForm(1), PropagatedForm(1)], ids=lambda form: form.name)

@@ -2,13 +2,18 @@
 
 import pytest
 import torch
+from torch import nn
 
+from bitsback.errors import ExportError
 from bitsback.form.ensemble import EnsembleForm
 from bitsback.form.program import Units
 from bitsback.form.propagated import PropagatedForm
 from bitsback.given.network import trace
 from bitsback.given.normalization import Normalization
 from bitsback.given.reference import mlp
+from bitsback.moments.own import own_rules
+from bitsback.moments.quadrature import smooth
+from bitsback.posterior.contract import Gaussian
 from tests.networks import posterior_over
 
 CLASSES = Units("classification", Normalization((0.0,) * 6, (1.0,) * 6), None, torch.empty(0))
@@ -40,6 +45,32 @@ def test_a_regression_has_the_outputs_own_mean_and_variance():
     found = form.program(traced, posterior, NUMBERS).module(inputs)
     torch.testing.assert_close(found[0], mean * torch.tensor([2.0, 0.5]) + torch.tensor([1.0, 2.0]))
     torch.testing.assert_close(found[3], (var * torch.tensor([4.0, 0.25])).sum(-1))
+
+
+class Wave(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(6, 40), nn.Linear(40, 4)
+
+    def forward(self, inputs):
+        return self.last(torch.sin(torch.relu(self.first(inputs))))
+
+
+def test_own_rules_come_before_the_librarys_and_are_in_the_program():
+    torch.manual_seed(0)
+    traced, inputs = trace(Wave(), (6,)), torch.randn(16, 6)
+    posterior = posterior_over(traced, std=0.05)
+    with pytest.raises(ExportError, match=r"sin\.default has no rule"):
+        PropagatedForm().program(traced, posterior, CLASSES)
+    sin, relu = torch.ops.aten.sin.default, torch.ops.aten.relu.default
+    own = {sin: lambda value: smooth(torch.sin, value)}
+    program = PropagatedForm(own=own_rules(own)).program(traced, posterior, CLASSES)
+    many = EnsembleForm(3000).program(traced, posterior, CLASSES).module(inputs)
+    for got, right in zip(program.exported.module()(inputs), many, strict=True):
+        torch.testing.assert_close(got, right, rtol=0, atol=0.006)
+    nothing = {relu: lambda value: Gaussian(value.mean * 0, value.var * 0)}
+    silent = PropagatedForm(own=own_rules(own | nothing)).program(traced, posterior, CLASSES)
+    torch.testing.assert_close(silent.module(inputs)[0][0], silent.module(inputs)[0][1])
 
 
 @pytest.mark.parametrize("points", [8, 64])

@@ -7,7 +7,7 @@ from bitsback.form.stacked import Stack, StackedInterpreter
 from bitsback.given.network import Network, trace
 from bitsback.given.reference import lenet_5, mlp
 from bitsback.moments.interpret import GaussianInterpreter
-from bitsback.moments.rules import rules
+from bitsback.moments.rules import Rule, rules
 from bitsback.posterior.contract import Gaussian
 
 
@@ -57,7 +57,8 @@ class Strange(nn.Module):
 def test_an_operator_without_a_rule_is_refused_by_name_and_line() -> None:
     network = trace(Strange(), (4,))
     with pytest.raises(
-        ExportError, match=r"aten\.erfinv\.default has no rule .*return torch\.erfinv.*have one: .*relu"
+        ExportError,
+        match=r"aten\.erfinv\.default has no rule .*return torch\.erfinv.*of your own as form\.rules.*: .*relu",
     ):
         propagated(network, 0.1, torch.zeros(1, 4))
 
@@ -67,6 +68,25 @@ def test_a_user_may_bring_a_rule() -> None:
     network, inputs = trace(Strange(), (4,)), torch.randn(2, 4)
     found = propagated(network, 0.1, inputs, known=own)
     torch.testing.assert_close(found.mean, 7 * nn.functional.linear(inputs, *network.params.values()))
+
+
+@pytest.mark.parametrize(
+    ("gives", "sentence"),
+    [
+        (lambda value: value.mean, "its rule gave Tensor, and must give a Gaussian"),
+        (lambda value: [value, 3], "its rule gave int"),
+        (
+            lambda value: Gaussian(value.mean, value.var[:1]),
+            r"a mean of shape \(2, 4\) and a variance of shape \(1, 4\)",
+        ),
+        (lambda value: {}[value], "cannot be propagated: Gaussian"),
+    ],
+    ids=["no variance", "a number among them", "another shape", "an error of its own"],
+)
+def test_a_rule_that_gives_no_gaussian_is_refused_by_line(gives: Rule, sentence: str) -> None:
+    network = trace(Strange(), (4,))
+    with pytest.raises(ExportError, match=rf"aten\.erfinv\.default \(at `return torch\.erfinv.*{sentence}"):
+        propagated(network, 0.1, torch.zeros(2, 4), known={**rules(), torch.ops.aten.erfinv.default: gives})
 
 
 def test_what_depends_on_no_weight_is_left_as_it_is() -> None:

@@ -1,7 +1,7 @@
 """What a form is: one way to predict, with its settings, for any network and any posterior."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Protocol
 
 from torch import Tensor
 
@@ -15,8 +15,6 @@ Said = Mapping[str, int | str]
 class Form(Protocol):
     """A form with its settings, a frozen dataclass: two that are equal give the same program of the same posterior."""
 
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
     @property
     def name(self) -> str:
         """What it is called: "point", "ensemble", ..."""
@@ -25,6 +23,11 @@ class Form(Protocol):
     @property
     def said(self) -> Said:
         """The settings that a reader of a figure needs."""
+        ...
+
+    @property
+    def settings(self) -> Said:
+        """All that tells its programs from those of other settings, as plain data."""
         ...
 
     def program(self, network: Network, posterior: Posterior, units: Units, /) -> Program:

@@ -37,6 +37,11 @@ class EnsembleForm:
         """How many members it has."""
         return {"members": self.count}
 
+    @property
+    def settings(self) -> Said:
+        """How many members, and which."""
+        return {"count": self.count, "seed": self.seed}
+
     def program(self, network: Network, posterior: Posterior, units: Units) -> Program:
         """The program that maps the graph over stacked draws.
 

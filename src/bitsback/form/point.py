@@ -25,6 +25,11 @@ class PointForm:
         """Nothing: it has no settings."""
         return {}
 
+    @property
+    def settings(self) -> Said:
+        """None."""
+        return {}
+
     def program(self, network: Network, posterior: Posterior, units: Units) -> Program:
         """The program of the network at the posterior mean.
 

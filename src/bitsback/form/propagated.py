@@ -6,7 +6,7 @@ uncertainties come from a fixed set of quasi-random points of the Gaussian outpu
 each and no pass through the network; a regression's mean and variance are the outputs' own.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from bitsback.form.program import Program, Units, buffer_names, build
 from bitsback.given.network import Network
 from bitsback.moments.correlated import CorrelatedInterpreter
 from bitsback.moments.interpret import GaussianInterpreter
+from bitsback.moments.own import OwnRules
 from bitsback.moments.pooling import MaxPool
 from bitsback.moments.reorder import pool_before_relu
 from bitsback.moments.rules import rules
@@ -31,10 +32,12 @@ class PropagatedForm:
     Attributes:
         points: of the Gaussian outputs, for class probabilities, at least 2.
         max_pool: how max pools choose, see `moments.pooling`.
+        own: the user's rules for operators, which come before the library's.
     """
 
     points: int = 64
     max_pool: MaxPool = "larger_mean"
+    own: OwnRules = field(default_factory=OwnRules)
 
     @property
     def name(self) -> str:
@@ -45,6 +48,11 @@ class PropagatedForm:
     def said(self) -> Said:
         """At how many points the outputs are looked at."""
         return {"points": self.points}
+
+    @property
+    def settings(self) -> Said:
+        """The points, the pooling, and the text of the user's rules."""
+        return {"points": self.points, "max_pool": self.max_pool, "rules": self.own.source}
 
     def program(self, network: Network, posterior: Posterior, units: Units) -> Program:
         """The program of one pass.
@@ -69,7 +77,8 @@ class PropagatedForm:
             raise RecipeError("a propagated form is asked for, and no weight is random; use the point form")
         ordered = replace(network, graph=pool_before_relu(network.graph))
         at = _points(units, self.points, network.outputs)
-        return _Propagated(ordered, posterior, at, CorrelatedInterpreter(ordered.graph, rules(self.max_pool)))
+        known = {**rules(self.max_pool), **dict(self.own.rules)}
+        return _Propagated(ordered, posterior, at, CorrelatedInterpreter(ordered.graph, known))
 
     def held(self, posterior: Posterior) -> dict[str, tuple[Tensor, ...]]:
         """Mean and variance of each random param."""

@@ -46,14 +46,32 @@ class GaussianInterpreter(Interpreter):
         if rule is None:
             known = ", ".join(sorted({str(each).removeprefix("aten.").partition(".")[0] for each in self.rules}))
             raise ExportError(
-                f"the operator {n.target} has no rule over Gaussians (at `{place(n)}`); these have one: {known}"
+                f"the operator {n.target} has no rule over Gaussians (at `{place(n)}`); give one of your own as form.rules "
+                f"or bitsback.propagated(..., rules=...), or use what has one: {known}"
             )
         try:
-            value = rule(*args, **kwargs)
-        except (ExportError, TypeError, RuntimeError, ValueError) as error:
+            value = _checked(rule(*args, **kwargs))
+        except Exception as error:  # the rule may be the user's own
             raise ExportError(f"the operator {n.target} (at `{place(n)}`) cannot be propagated: {error}") from error
         correct = self.corrections.get(n.name)
         return correct(value) if correct and is_gaussian(value) else value
+
+
+def _checked(value: Any) -> Any:
+    """What a rule gave.
+
+    Raises:
+        TypeError: it is neither a Gaussian nor some of them, or its mean and variance differ in shape.
+    """
+    for each in value if isinstance(value, list | tuple) and not is_gaussian(value) else (value,):
+        if not isinstance(each, Gaussian):
+            raise TypeError(f"its rule gave {type(each).__name__}, and must give a Gaussian(mean, var)")
+        if each.mean.shape != each.var.shape:
+            raise TypeError(
+                f"its rule gave a mean of shape {tuple(each.mean.shape)} and a variance of shape {tuple(each.var.shape)}, "
+                "which must be the same"
+            )
+    return value
 
 
 def place(node: Node) -> str:

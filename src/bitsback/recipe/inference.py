@@ -2,11 +2,10 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from bitsback.errors import RecipeError
-
-_STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}
+from bitsback.recipe.strict import STRICT
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class NormalPrior:
         name: Makes the prior this one.
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     name: Literal["normal"] = "normal"
     std: float = 1.0
 
@@ -30,7 +29,7 @@ class MixturePrior:
         name: Makes the prior this one, which it is without a name too.
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     name: Literal["scale_mixture"] = "scale_mixture"
     pi: float = 0.5
     std1: float = 1.0
@@ -45,7 +44,7 @@ class MeanField:
         method: Makes the inference this one, which it is without a method too.
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     method: Literal["mean_field"] = "mean_field"
     prior: MixturePrior | NormalPrior = field(default_factory=MixturePrior)
     estimator: Literal["weight_sampling", "local_reparametrization"] = "weight_sampling"
@@ -62,7 +61,7 @@ class Point:
         method: Makes the inference this one.
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     method: Literal["point"] = "point"
 
 
@@ -81,7 +80,7 @@ class Imported:
         noise: A regression's noise: its standard deviation in the targets' unit, above 0.
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     method: Literal["imported"] = "imported"
     posterior: str | None = None
     names: dict[str, str] = field(default_factory=dict)

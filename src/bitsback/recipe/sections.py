@@ -12,10 +12,10 @@ from bitsback.errors import RecipeError
 from bitsback.measure.abstain import Promise, Score
 from bitsback.measure.latency import LatencySettings
 from bitsback.policy.choice import Policy, Saliency
+from bitsback.recipe.form import Form
 from bitsback.recipe.inference import Imported, MeanField, Point
+from bitsback.recipe.strict import STRICT
 from bitsback.settings import check_seed, check_whole
-
-_STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Data:
             that is set; what is not found there is looked for in `/usr/share/datasets`.
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     name: str | None = None
     folder: str | None = None
     validation: float | int = 0.1
@@ -55,7 +55,7 @@ class Network:
         deterministic: Patterns over the names of params, such as "fc1.*"; what they match stays a point.
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     name: str = "mlp"
     options: dict[str, Any] = field(default_factory=dict)
     weights: str | None = None
@@ -66,7 +66,7 @@ class Network:
 class Fit:
     """The training loop and its optimizer; see `posterior.loop.FitSettings` and `posterior.optimization`."""
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     epochs: int = 20
     batch: int = 100
     optimizer: Literal["adam", "sgd"] = "adam"
@@ -92,7 +92,7 @@ class Compress:
         masks: A safetensors file of zeros and ones by param name, relative to the recipe, in place of the policy.
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     policy: Policy = field(default_factory=Policy)
     cycles: int = 1
     fine_tune_epochs: int = 0
@@ -108,32 +108,10 @@ class Compress:
 
 
 @dataclass(frozen=True)
-class Form:
-    """What predicts on the device.
-
-    Attributes:
-        name: Without one it is an ensemble where inference gives something to draw from, else a point.
-        members: Of an ensemble, at least 2.
-        points: At which the Gaussian outputs of the propagated form are looked at, at least 2.
-        max_pool: How the propagated form pools the largest: "larger_mean" or "clark".
-    """
-
-    __pydantic_config__ = _STRICT
-    name: Literal["point", "ensemble", "propagated"] | None = None
-    members: int = 20
-    points: int = 64
-    max_pool: Literal["larger_mean", "clark"] = "larger_mean"
-
-    def __post_init__(self) -> None:
-        check_whole("form.members", self.members, 2)
-        check_whole("form.points", self.points, 2)
-
-
-@dataclass(frozen=True)
 class Abstain:
     """The promise that the packed program keeps by declining; see `measure.abstain.Promise`."""
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     error_rate: float = 0.05
     confidence: float = Promise.confidence
     score: Score = Promise.score
@@ -160,7 +138,7 @@ class Evaluate:
         forms: Further forms to set beside the point, the ensemble and the one that ships.
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     sparsities: tuple[float, ...] = (0.0, 0.5, 0.75, 0.9, 0.95, 0.98)
     saliencies: tuple[Saliency, ...] = ("snr", "magnitude")
     levels: tuple[float, ...] = (0.1, 0.2, 0.4)
@@ -186,7 +164,7 @@ class Measure:
         batches: Samples in a call, each at least 1; each is timed by itself.
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     batches: tuple[int, ...] = (1,)
     repeats: int = LatencySettings.repeats
     warmup: int = LatencySettings.warmup
@@ -215,7 +193,7 @@ class Recipe:
         measure: How latency is measured.
     """
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
     seed: int = 0
     temperature: float = 1.0
     data: Data = field(default_factory=Data)

@@ -17,7 +17,7 @@ _METHODS = {"mean_field": "MeanField", "point": "Point", "imported": "Imported"}
 _PRIORS = {"scale_mixture": "MixturePrior", "normal": "NormalPrior"}
 _ALTERNATIVES = {"float", "int"}
 _PATHS = (("data", "folder"), ("network", "weights"), ("compress", "masks"), ("inference", "posterior"))
-_NAMES = (("data", "name"), ("network", "name"))
+_NAMES = (("data", "name"), ("network", "name"), ("form", "rules"))
 
 
 def read(path: Path) -> Recipe:
@@ -74,7 +74,8 @@ def _prepared(content: Mapping[str, Any], beside: Path) -> dict[str, Any]:
     for part, key in (*_PATHS, *_NAMES):
         table = found.get(part)
         if isinstance(table, Mapping) and isinstance(table.get(key), str):
-            there = named.beside(table[key], beside) if key == "name" else str(named.absolute(beside / table[key]))
+            value = table[key]
+            there = str(named.absolute(beside / value)) if (part, key) in _PATHS else named.beside(value, beside)
             found[part] = {**table, key: there}
     compress = found.get("compress")
     if isinstance(compress, Mapping) and "policy" in compress:

@@ -7,12 +7,12 @@ from typing import Literal, get_args
 import torch
 
 from bitsback.errors import RunError
-from bitsback.form.propagated import PropagatedForm
 from bitsback.measure.journal import Measurement
 from bitsback.moments.check import Layer, check
 from bitsback.run.compress import compressed
 from bitsback.run.fit import dense
 from bitsback.run.folder import RunFolder
+from bitsback.run.forms import propagated
 from bitsback.run.identity import check_data
 from bitsback.run.materials import Materials
 from bitsback.settings import check_among, check_whole
@@ -60,8 +60,7 @@ def check_moments(run: RunFolder, materials: Materials, asked: MomentCheck) -> l
     fitted = dense(run, materials) if asked.stage == "dense" else compressed(run, materials)
     if not any(bool(var.any()) for _, var in fitted.posterior.marginals().values()):
         raise RunError(f"{run.path} holds a point, whose weights have no variance; there are no moments to check")
-    form = PropagatedForm(recipe.form.points, recipe.form.max_pool)
-    members = form.members(fitted.network, fitted.posterior, fitted.units)
+    members = propagated(recipe).members(fitted.network, fitted.posterior, fitted.units)
     split = data.validation if len(data.validation.inputs) else data.train
     inputs = torch.from_numpy(data.normalization.apply(split.inputs[: asked.inputs]))
     generator = torch.Generator().manual_seed(recipe.seed)

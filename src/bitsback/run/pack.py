@@ -108,6 +108,7 @@ def _recipe(materials: Materials, made: Made) -> dict[str, Any]:
         data=replace(recipe.data, name=_name(recipe.data.name), folder=None),
         network=replace(recipe.network, name=Path(recipe.network.name).name, weights=_name(recipe.network.weights)),
         compress=replace(recipe.compress, masks=_name(recipe.compress.masks)),
+        form=replace(recipe.form, rules=_name(recipe.form.rules)),
     )
     if isinstance(recipe.inference, Imported):
         recipe = replace(recipe, inference=replace(recipe.inference, posterior=_name(recipe.inference.posterior)))

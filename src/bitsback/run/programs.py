@@ -44,7 +44,7 @@ class Variant:
     @property
     def settings(self) -> dict[str, Any]:
         """Those of its form."""
-        return asdict(self.form)
+        return dict(self.form.settings)
 
     def program(self) -> Program:
         """The program in PyTorch."""

@@ -9,9 +9,10 @@ from bitsback.given.dataset import Dataset
 from bitsback.given.network import Network
 from bitsback.given.weights import load_weights
 from bitsback.lower.build.onnx import check_exports
+from bitsback.moments.own import OwnRules
 from bitsback.posterior.mean_field import MeanFieldPosterior
 from bitsback.run.fitted import units
-from bitsback.run.forms import smallest
+from bitsback.run.forms import own, smallest
 from bitsback.run.materials import Materials
 
 # The reference networks' operators, which are known to have an ONNX form: finding out takes seconds.
@@ -29,8 +30,11 @@ def rehearse(materials: Materials) -> None:
 
     Raises:
         ExportError: The form has no way to do an operator, or the operator has no form on the device; it is named.
+        RecipeError: The rules that it names are not there.
     """
-    check_form(materials.traces.evaluation, materials.data, materials.recipe.predicts)
+    recipe = materials.recipe
+    rules = own(recipe) if recipe.predicts == "propagated" else OwnRules()
+    check_form(materials.traces.evaluation, materials.data, recipe.predicts, rules)
 
 
 def rehearse_all(materials: Materials) -> None:
@@ -50,20 +54,21 @@ def rehearse_all(materials: Materials) -> None:
     rehearse(materials)
 
 
-def check_form(network: Network, data: Dataset, form: str) -> None:
+def check_form(network: Network, data: Dataset, form: str, rules: OwnRules | None = None) -> None:
     """See that a form can be made of a network, whatever its weights will be.
 
     Args:
         network: Traced for evaluation.
         data: What it will be fitted to.
         form: "point", "ensemble" or "propagated".
+        rules: The user's own for the propagated form, if there are any.
 
     Raises:
         ExportError: The form has no way to do an operator, or the operator has no form on the device; it is named.
     """
     posterior = _untrained(network, 1e-3)
     of_data = units(data, torch.zeros(0 if data.target_normalization is None else data.outputs))
-    program = smallest(form if posterior.means else "point").program(network, posterior, of_data)
+    program = smallest(form if posterior.means else "point", rules).program(network, posterior, of_data)
     if not operators(network) <= _KNOWN:
         check_exports(program)
 

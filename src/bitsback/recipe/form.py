@@ -1,0 +1,32 @@
+"""The part of a recipe that says what predicts."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bitsback.recipe.strict import STRICT
+from bitsback.settings import check_whole
+
+
+@dataclass(frozen=True)
+class Form:
+    """What predicts on the device.
+
+    Attributes:
+        name: Without one it is an ensemble where inference gives something to draw from, else a point.
+        members: Of an ensemble, at least 2.
+        points: At which the Gaussian outputs of the propagated form are looked at, at least 2.
+        max_pool: How the propagated form pools the largest: "larger_mean" or "clark".
+        rules: Your own rules for operators of the propagated form, which come before the library's: a dict, or a function
+            that returns one, as `package.module:name` or `file.py:name`, the file beside the recipe.
+    """
+
+    __pydantic_config__ = STRICT
+    name: Literal["point", "ensemble", "propagated"] | None = None
+    members: int = 20
+    points: int = 64
+    max_pool: Literal["larger_mean", "clark"] = "larger_mean"
+    rules: str | None = None
+
+    def __post_init__(self) -> None:
+        check_whole("form.members", self.members, 2)
+        check_whole("form.points", self.points, 2)
