@@ -47,6 +47,7 @@ def propagated(
     fitted: FittedNetwork,
     points: int = Form.points,
     *,
+    probabilities: Literal["points", "mean_field"] = Form.probabilities,
     max_pool: Literal["larger_mean", "clark"] = Form.max_pool,
     rules: Mapping[Any, Callable[..., Any]] | None = None,
 ) -> Program:
@@ -55,6 +56,7 @@ def propagated(
     Args:
         fitted: The network.
         points: At which the Gaussian outputs are looked at for class probabilities.
+        probabilities: Whether they come from these points, or in closed form without any.
         max_pool: How the largest of several Gaussians is pooled: the one with the larger mean, or by Clark's moments.
         rules: Your own, by operator of the traced network, such as `torch.ops.aten.erfinv.default`; they come before the
             library's, and take what the operator takes, with a `Gaussian(mean, var)` for what is random.
@@ -65,4 +67,4 @@ def propagated(
     """
     check_fitted(fitted)
     check_whole("points", points, 2)
-    return fitted.program(PropagatedForm(points, max_pool, own_rules({} if rules is None else rules)))
+    return fitted.program(PropagatedForm(points, max_pool, probabilities, own_rules({} if rules is None else rules)))

@@ -19,7 +19,7 @@ from bitsback.given.reference import lenet_5, mlp
 from bitsback.posterior.point import PointPosterior
 from tests.networks import posterior_over
 
-FORMS: tuple[Form, ...] = (PointForm(), EnsembleForm(3), PropagatedForm(8))
+FORMS: tuple[Form, ...] = (PointForm(), EnsembleForm(3), PropagatedForm(8), PropagatedForm(probabilities="mean_field"))
 CLASSES = Units("classification", Normalization((0.5,), (2.0,)), None, torch.empty(0))
 NUMBERS = Units("regression", CLASSES.inputs, Normalization((1.0,) * 3, (2.0,) * 3), torch.zeros(3))
 NETWORKS = {
@@ -39,7 +39,7 @@ def test_the_program_answers_as_its_members_do(form, units, make, shape):
     run = program.exported.module()
     for batch in (1, 5):
         inputs = np.random.default_rng(batch).normal(size=(batch, *shape)).astype(np.float32)
-        expected = predict(form.members(network, posterior, units), units, inputs)
+        expected = predict(form.members(network, posterior, units), units, inputs, form.reading)
         torch.testing.assert_close(tuple(run(torch.from_numpy(inputs))), tuple(expected), rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(expected.total, expected.data + expected.knowledge)
         assert bool((expected.knowledge >= 0).all())

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from bitsback.errors import ExportError
+from bitsback.errors import ExportError, RecipeError
 from bitsback.form.ensemble import EnsembleForm
 from bitsback.form.program import Units
 from bitsback.form.propagated import PropagatedForm
@@ -25,12 +25,14 @@ def network(outputs):
     return trace(mlp((6,), outputs, hidden=(40, 40)), (6,))
 
 
-def test_it_says_what_many_draws_say():
+@pytest.mark.parametrize("probabilities", ["points", "mean_field"])
+def test_it_says_what_many_draws_say(probabilities):
     traced = network(4)
     posterior = posterior_over(traced, std=0.05)
     inputs = torch.randn(16, 6)
     one, many = (
-        form.program(traced, posterior, CLASSES).module(inputs) for form in (PropagatedForm(), EnsembleForm(3000))
+        form.program(traced, posterior, CLASSES).module(inputs)
+        for form in (PropagatedForm(probabilities=probabilities), EnsembleForm(3000))
     )
     for got, right, allowed in zip(one, many, (0.004, 0.004, 0.006, 0.003), strict=True):
         torch.testing.assert_close(got, right, rtol=0, atol=allowed)
@@ -71,6 +73,16 @@ def test_own_rules_come_before_the_librarys_and_are_in_the_program():
     nothing = {relu: lambda value: Gaussian(value.mean * 0, value.var * 0)}
     silent = PropagatedForm(own=own_rules(own | nothing)).program(traced, posterior, CLASSES)
     torch.testing.assert_close(silent.module(inputs)[0][0], silent.module(inputs)[0][1])
+
+
+def test_without_points_the_program_holds_no_samples_and_its_figures_say_so():
+    traced = network(4)
+    form = PropagatedForm(probabilities="mean_field")
+    assert form.members(traced, posterior_over(traced), CLASSES).points is None
+    assert form.program(traced, posterior_over(traced), CLASSES).members == 1
+    assert form.said == {"probabilities": "mean_field"}
+    with pytest.raises(RecipeError, match="probabilities is 'exact'; it must be one of points, mean_field"):
+        PropagatedForm(probabilities="exact").program(traced, posterior_over(traced), CLASSES)
 
 
 @pytest.mark.parametrize("points", [8, 64])

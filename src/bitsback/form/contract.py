@@ -5,6 +5,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from bitsback.form.outputs import Reading
 from bitsback.form.program import Members, Program, Units
 from bitsback.given.network import Network
 from bitsback.posterior.contract import Posterior
@@ -28,6 +29,11 @@ class Form(Protocol):
     @property
     def settings(self) -> Said:
         """All that tells its programs from those of other settings, as plain data."""
+        ...
+
+    @property
+    def reading(self) -> Reading:
+        """How a classification is read from its members' outputs."""
         ...
 
     def program(self, network: Network, posterior: Posterior, units: Units, /) -> Program:

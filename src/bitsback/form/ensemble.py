@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from bitsback.errors import RecipeError
 from bitsback.form.contract import Said
 from bitsback.form.one_by_one import asked, members_of
+from bitsback.form.outputs import VOTES, Reading
 from bitsback.form.program import Members, Program, Units, buffer_names, build
 from bitsback.form.stacked import Stack, StackedInterpreter
 from bitsback.given.network import Network
@@ -41,6 +42,11 @@ class EnsembleForm:
     def settings(self) -> Said:
         """How many members, and which."""
         return {"count": self.count, "seed": self.seed}
+
+    @property
+    def reading(self) -> Reading:
+        """Members vote."""
+        return VOTES
 
     def program(self, network: Network, posterior: Posterior, units: Units) -> Program:
         """The program that maps the graph over stacked draws.

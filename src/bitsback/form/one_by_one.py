@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bitsback.form.outputs import Outputs
+from bitsback.form.outputs import VOTES, Outputs, Reading
 from bitsback.form.program import Members, Predict, Units
 from bitsback.given.network import Network
 from bitsback.given.params import Params
@@ -43,17 +43,18 @@ def asked(network: Network, tensors: Sequence[Params]) -> Members:
 
 
 @torch.no_grad()
-def predict(members: Members, units: Units, inputs: np.ndarray) -> Outputs:
+def predict(members: Members, units: Units, inputs: np.ndarray, reading: Reading = VOTES) -> Outputs:
     """What the average of the members predicts.
 
     Args:
         members: Standardized inputs to the members' outputs.
         units: What ties the network to the user's units.
         inputs: Raw, float32 [N, *shape], N at least 1.
+        reading: The form's.
 
     Returns:
         `mean`, `total`, `data`, `knowledge` as the program of the same members gives them.
     """
-    program = Predict(members, units, inputs.ndim - 1)
+    program = Predict(members, units, inputs.ndim - 1, reading)
     parts = [program.combine(program.answers(batch)) for batch in torch.from_numpy(inputs).split(_BATCH)]
     return Outputs(*(torch.cat(field) for field in zip(*parts, strict=True)))

@@ -11,10 +11,15 @@ Regression (law of total variance, in squared target units, summed over the D ta
 `knowledge` is computed from its own sum of non-negative terms, not as a difference, so that it keeps its relative accuracy.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from bitsback.moments.categorical import shares
+from bitsback.posterior.contract import Gaussian
 
 
 class Outputs(NamedTuple):
@@ -45,9 +50,33 @@ def classify(log_probabilities: Tensor) -> Outputs:
     return Outputs(mean, data + knowledge, data, knowledge)
 
 
+def classify_moments(moments: Tensor) -> Outputs:
+    """What Gaussian logits say, mean and variance stacked `[2, B, C]`."""
+    mean, knowledge = shares(Gaussian(moments[0], moments[1]))
+    total = -(mean * torch.log(mean.clamp_min(torch.finfo(mean.dtype).tiny))).sum(-1)
+    knowledge = torch.minimum(knowledge, total)
+    return Outputs(mean, total, total - knowledge, knowledge)
+
+
 def regress(means: Tensor, noise_var: Tensor) -> Outputs:
     """Combines members' means `[S, B, D]` under a noise variance `[D]`."""
     mean = means.mean(0)
     knowledge = (means - mean).square().mean(0).sum(-1)
     data = torch.zeros_like(knowledge) + noise_var.sum()
     return Outputs(mean, data + knowledge, data, knowledge)
+
+
+class Reading(NamedTuple):
+    """How a classification is read from what the members put out `[S, B, C]`.
+
+    Attributes:
+        answers: from outputs to answers.
+        combine: from answers to the prediction.
+    """
+
+    answers: Callable[[Tensor], Tensor]
+    combine: Callable[[Tensor], Outputs]
+
+
+VOTES = Reading(partial(torch.log_softmax, dim=-1), classify)
+MOMENTS = Reading(torch.clone, classify_moments)

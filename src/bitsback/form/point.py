@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from bitsback.form.contract import Said
+from bitsback.form.outputs import VOTES, Reading
 from bitsback.form.program import Members, Program, Units, buffer_names, build
 from bitsback.given.network import Network
 from bitsback.given.params import Params
@@ -29,6 +30,11 @@ class PointForm:
     def settings(self) -> Said:
         """None."""
         return {}
+
+    @property
+    def reading(self) -> Reading:
+        """Members vote."""
+        return VOTES
 
     def program(self, network: Network, posterior: Posterior, units: Units) -> Program:
         """The program of the network at the posterior mean.

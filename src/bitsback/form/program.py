@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from bitsback.errors import ExportError, NetworkError, first_line
-from bitsback.form.outputs import Outputs, classify, regress
+from bitsback.form.outputs import VOTES, Outputs, Reading, regress
 from bitsback.given.normalization import Normalization
 from bitsback.posterior.likelihood import Task
 
@@ -85,9 +85,9 @@ class Predict(nn.Module):
     target_std: Tensor
     noise_var: Tensor
 
-    def __init__(self, members: Members, units: Units, axes: int) -> None:
+    def __init__(self, members: Members, units: Units, axes: int, reading: Reading = VOTES) -> None:
         super().__init__()
-        self.members, self.task = members, units.task
+        self.members, self.task, self.reading = members, units.task, reading
         shape = (1, -1) + (1,) * (axes - 1)
         self.register_buffer("input_mean", torch.tensor(units.inputs.mean).reshape(shape))
         self.register_buffer("input_scale", 1 / torch.tensor(units.inputs.std).reshape(shape))
@@ -98,15 +98,15 @@ class Predict(nn.Module):
             self.register_buffer("noise_var", torch.exp(2 * units.log_noise) * std.square())
 
     def answers(self, inputs: Tensor) -> Tensor:
-        """Each member's answer `[S, B, C]`: log probabilities, or means in target units."""
+        """Each member's answer `[S, B, C]`: log probabilities, or means in target units; of logits as moments, these."""
         outputs = self.members((inputs - self.input_mean) * self.input_scale)
         if self.task == "classification":
-            return torch.log_softmax(outputs, -1)
+            return self.reading.answers(outputs)
         return outputs * self.target_std + self.target_mean
 
     def combine(self, answers: Tensor) -> Outputs:
         """The prediction from the members' answers."""
-        return classify(answers) if self.task == "classification" else regress(answers, self.noise_var)
+        return self.reading.combine(answers) if self.task == "classification" else regress(answers, self.noise_var)
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Raw inputs `[B, *shape]` to `mean, total, data, knowledge`."""
@@ -114,13 +114,21 @@ class Predict(nn.Module):
         return outputs.mean, outputs.total, outputs.data, outputs.knowledge
 
 
-def build(form: str, members: Members, count: int, units: Units, input_shape: tuple[int, ...]) -> Program:
+def build(
+    form: str,
+    members: Members,
+    count: int,
+    units: Units,
+    input_shape: tuple[int, ...],
+    *,
+    reading: Reading = VOTES,
+) -> Program:
     """Exports a form as a program.
 
     Raises:
         ExportError: `torch.export` refuses it.
     """
-    module = Predict(members, units, len(input_shape)).eval()
+    module = Predict(members, units, len(input_shape), reading).eval()
     for parameter in module.parameters():
         parameter.requires_grad_(False)
     try:

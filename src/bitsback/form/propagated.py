@@ -3,16 +3,19 @@
 Roth and Pernkopf, "Variational inference in neural networks using an approximate closed-form objective" (2016), and the
 probabilistic forward pass of Klein et al. (arXiv 2511.23440), on the graph of any traced network. Class probabilities and
 uncertainties come from a fixed set of quasi-random points of the Gaussian outputs, which cost one softmax of a few numbers
-each and no pass through the network; a regression's mean and variance are the outputs' own.
+each and no pass through the network, or without any in closed form (`moments.categorical`); a regression's mean and variance
+are the outputs' own.
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from bitsback.errors import RecipeError
 from bitsback.form.contract import Said
+from bitsback.form.outputs import MOMENTS, VOTES, Reading
 from bitsback.form.program import Program, Units, buffer_names, build
 from bitsback.given.network import Network
 from bitsback.moments.correlated import CorrelatedInterpreter
@@ -23,6 +26,9 @@ from bitsback.moments.reorder import pool_before_relu
 from bitsback.moments.rules import rules
 from bitsback.moments.softmax import quasi_random
 from bitsback.posterior.contract import Gaussian, Posterior
+from bitsback.settings import check_among
+
+Probabilities = Literal["points", "mean_field"]
 
 
 @dataclass(frozen=True)
@@ -31,12 +37,14 @@ class PropagatedForm:
 
     Attributes:
         points: of the Gaussian outputs, for class probabilities, at least 2.
+        probabilities: "points", or "mean_field" for none.
         max_pool: how max pools choose, see `moments.pooling`.
         own: the user's rules for operators, which come before the library's.
     """
 
     points: int = 64
     max_pool: MaxPool = "larger_mean"
+    probabilities: Probabilities = "points"
     own: OwnRules = field(default_factory=OwnRules)
 
     @property
@@ -46,13 +54,18 @@ class PropagatedForm:
 
     @property
     def said(self) -> Said:
-        """At how many points the outputs are looked at."""
-        return {"points": self.points}
+        """How class probabilities are found."""
+        return {"points": self.points} if self.probabilities == "points" else {"probabilities": self.probabilities}
 
     @property
     def settings(self) -> Said:
-        """The points, the pooling, and the text of the user's rules."""
-        return {"points": self.points, "max_pool": self.max_pool, "rules": self.own.source}
+        """How class probabilities are found, the pooling, and the text of the user's rules."""
+        return {**self.said, "max_pool": self.max_pool, "rules": self.own.source}
+
+    @property
+    def reading(self) -> Reading:
+        """Points vote; without them the moments are read."""
+        return VOTES if self.probabilities == "points" else MOMENTS
 
     def program(self, network: Network, posterior: Posterior, units: Units) -> Program:
         """The program of one pass.
@@ -63,20 +76,22 @@ class PropagatedForm:
         """
         module = self.members(network, posterior, units)
         module(torch.zeros(2, *network.input_shape))
-        return build("propagated", module, len(module.points), units, network.input_shape)
+        count = 1 if module.points is None else len(module.points)
+        return build("propagated", module, count, units, network.input_shape, reading=self.reading)
 
     def members(self, network: Network, posterior: Posterior, units: Units) -> "_Propagated":
-        """The outputs at the points, which vote like members.
+        """The outputs at the points, which vote like members, or mean and variance of the outputs.
 
         Raises:
             RecipeError: as for the program.
         """
         if self.points < 2:
             raise RecipeError(f"a propagated form with {self.points} point(s) is asked for; it needs at least 2")
+        check_among("probabilities", self.probabilities, get_args(Probabilities))
         if not posterior.marginals():
             raise RecipeError("a propagated form is asked for, and no weight is random; use the point form")
         ordered = replace(network, graph=pool_before_relu(network.graph))
-        at = _points(units, self.points, network.outputs)
+        at = _points(units, self, network.outputs)
         known = {**rules(self.max_pool), **dict(self.own.rules)}
         return _Propagated(ordered, posterior, at, CorrelatedInterpreter(ordered.graph, known))
 
@@ -85,23 +100,23 @@ class PropagatedForm:
         return {name: tuple(marginal) for name, marginal in posterior.marginals().items()}
 
 
-def _points(units: Units, count: int, outputs: int) -> Tensor:
-    """Where the Gaussian outputs are looked at, in standard deviations `[K, C]`.
+def _points(units: Units, form: PropagatedForm, outputs: int) -> Tensor | None:
+    """Where the Gaussian outputs are looked at, in standard deviations `[K, C]`, if anywhere.
 
     Two points at ±1 have a normal's mean and variance, which is all that a regression asks for.
     """
     if units.task == "regression":
         return torch.tensor([[-1.0], [1.0]]).expand(2, outputs).clone()
-    return quasi_random(count, outputs).float()
+    return quasi_random(form.points, outputs).float() if form.probabilities == "points" else None
 
 
 class _Propagated(nn.Module):
-    """The graph over Gaussians; its answers are the outputs at the points."""
+    """The graph over Gaussians; its answers are the outputs at the points, or their moments where there are none."""
 
-    points: Tensor
+    points: Tensor | None
 
     def __init__(
-        self, network: Network, posterior: Posterior, points: Tensor, interpreter: GaussianInterpreter
+        self, network: Network, posterior: Posterior, points: Tensor | None, interpreter: GaussianInterpreter
     ) -> None:
         super().__init__()
         self.network, self.interpreter = network, interpreter
@@ -124,6 +139,8 @@ class _Propagated(nn.Module):
         return self.interpreter.run(*(values[name] for name in self.network.names), inputs)[0]
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Standardized inputs `[B, *shape]` to the outputs at the points `[K, B, C]`."""
+        """Standardized inputs `[B, *shape]` to the outputs at the points `[K, B, C]`, or to mean and variance `[2, B, C]`."""
         mean, var = self.outputs(inputs)
+        if self.points is None:
+            return torch.stack([mean, var])
         return mean + torch.sqrt(var) * self.points.unsqueeze(1)

@@ -14,6 +14,8 @@ class Form:
     Attributes:
         name: Without one it is an ensemble where inference gives something to draw from, else a point.
         members: Of an ensemble, at least 2.
+        probabilities: How the propagated form finds class probabilities: from "points" of its Gaussian outputs, or in closed
+            form by "mean_field".
         points: At which the Gaussian outputs of the propagated form are looked at, at least 2.
         max_pool: How the propagated form pools the largest: "larger_mean" or "clark".
         rules: Your own rules for operators of the propagated form, which come before the library's: a dict, or a function
@@ -23,6 +25,7 @@ class Form:
     __pydantic_config__ = STRICT
     name: Literal["point", "ensemble", "propagated"] | None = None
     members: int = 20
+    probabilities: Literal["points", "mean_field"] = "points"
     points: int = 64
     max_pool: Literal["larger_mean", "clark"] = "larger_mean"
     rules: str | None = None

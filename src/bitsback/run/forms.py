@@ -30,7 +30,7 @@ def propagated(recipe: Recipe) -> PropagatedForm:
         RecipeError: The recipe names rules that are not there, or that are none.
     """
     asked = recipe.form
-    return PropagatedForm(asked.points, asked.max_pool, own(recipe))
+    return PropagatedForm(asked.points, asked.max_pool, asked.probabilities, own(recipe))
 
 
 def own(recipe: Recipe) -> OwnRules:

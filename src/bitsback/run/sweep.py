@@ -68,4 +68,5 @@ def answer(at: Variant, inputs: np.ndarray) -> Outputs:
         inputs: Raw, float32 [N, *shape], N at least 1.
     """
     network, posterior, units = at.fitted.network, at.fitted.posterior, at.fitted.units
-    return Outputs(*(each.numpy() for each in predict(at.form.members(network, posterior, units), units, inputs)))
+    members = at.form.members(network, posterior, units)
+    return Outputs(*(each.numpy() for each in predict(members, units, inputs, at.form.reading)))
