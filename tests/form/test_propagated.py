@@ -89,6 +89,7 @@ def test_without_points_the_program_holds_no_samples_and_its_figures_say_so():
 def test_the_points_have_a_normals_mean_and_variance(points):
     traced = network(4)
     at = PropagatedForm(points).members(traced, posterior_over(traced), CLASSES).points
+    assert at is not None
     assert at.shape == (points, 4)
     torch.testing.assert_close(at.mean(0), torch.zeros(4), rtol=0, atol=1e-6)
     torch.testing.assert_close(at.square().mean(0), torch.ones(4))
