@@ -8,6 +8,7 @@ from bitsback.given.network import Network, trace
 from bitsback.moments.check import Layer, check
 from bitsback.moments.correlated import CorrelatedInterpreter
 from bitsback.moments.interpret import GaussianInterpreter
+from bitsback.moments.monte_carlo import Draws
 from bitsback.moments.rules import rules
 from bitsback.posterior.mean_field import MeanFieldPosterior
 
@@ -22,7 +23,7 @@ def layers(network: Network, kind: type[GaussianInterpreter], std: float = 0.1, 
     inputs = torch.rand(4, *network.input_shape, generator=torch.Generator().manual_seed(2))
     generator = torch.Generator().manual_seed(3)
     interpreter = kind(network.graph, rules())
-    found = check(network, posterior_of(network, std), interpreter, inputs, draws=draws, generator=generator)
+    found = check(network, posterior_of(network, std), interpreter, inputs, Draws(draws, generator))
     return {layer.node: layer for layer in found}
 
 

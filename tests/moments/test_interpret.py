@@ -3,9 +3,9 @@ import torch
 from torch import Tensor, nn
 
 from bitsback.errors import ExportError
-from bitsback.form.stacked import Stack, StackedInterpreter
 from bitsback.given.network import Network, trace
 from bitsback.given.reference import lenet_5, mlp
+from bitsback.given.stacked import Stack, StackedInterpreter
 from bitsback.moments.interpret import GaussianInterpreter
 from bitsback.moments.rules import Rule, rules
 from bitsback.posterior.contract import Gaussian

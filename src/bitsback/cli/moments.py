@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bitsback.cli.options import DataFolder, Json, Run, SameSeed, Settings, absolute, need_torch, opened
-from bitsback.cli.screen import show, table
+from bitsback.cli.screen import show, table, watching
 
 if TYPE_CHECKING:
     from bitsback.moments.check import Layer
@@ -17,7 +17,9 @@ def check_moments(
     folder: Run,
     *,
     stage: Annotated[str, typer.Option(help="dense or compressed.")] = "compressed",
-    draws: Annotated[int, typer.Option(help="Of the network, for the Monte Carlo estimate.", min=2)] = 1000,
+    draws: Annotated[
+        int, typer.Option("--draws", "--samples", help="Of the network, for the Monte Carlo estimate.", min=2)
+    ] = 1000,
     inputs: Annotated[int, typer.Option(help="Of the validation split.", min=1)] = 16,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Where the plot goes; else moments.png in the run folder.")
@@ -36,7 +38,9 @@ def check_moments(
     from bitsback.run.moments import MomentCheck
     from bitsback.run.moments import check_moments as check_stage
 
-    found = check_stage(made, materials, MomentCheck(stage, draws, inputs))  # pyright: ignore[reportArgumentType]
+    with watching(as_json) as watcher:
+        asked = MomentCheck(stage, draws, inputs)  # pyright: ignore[reportArgumentType]
+        found = check_stage(made, materials, asked, watcher)
     path = plot or made.path / "moments.png"
     _draw(path, found)
     last = found[-1]

@@ -10,9 +10,9 @@ from bitsback.form.contract import Said
 from bitsback.form.one_by_one import asked, members_of
 from bitsback.form.outputs import VOTES, Reading
 from bitsback.form.program import Members, Program, Units, buffer_names, build
-from bitsback.form.stacked import Stack, StackedInterpreter
 from bitsback.given.network import Network
 from bitsback.given.params import Params
+from bitsback.given.stacked import Stack, StackedInterpreter
 from bitsback.posterior.contract import Posterior
 
 

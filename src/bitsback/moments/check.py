@@ -7,7 +7,7 @@ Two sums give correlations away, since the variance of a sum is that of its inde
   correlation between positions, which share the weights of a convolution.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,10 +17,9 @@ from torch.fx import Node
 from bitsback.given.network import Network
 from bitsback.moments.gaussian import is_gaussian
 from bitsback.moments.interpret import GaussianInterpreter, place
-from bitsback.moments.monte_carlo import moments, sampled
+from bitsback.moments.monte_carlo import AVERAGE, Draws, moments
 from bitsback.posterior.contract import Gaussian, Posterior
 
-_AVERAGE = " average"  # of a feature map's positions, as a value of its own
 _ADDS = (torch.ops.aten.add.Tensor, torch.ops.aten.add_.Tensor)
 _TINY = 1e-24  # a variance below it is that of a constant
 
@@ -52,13 +51,7 @@ class Layer:
 
 
 def check(
-    network: Network,
-    posterior: Posterior,
-    interpreter: GaussianInterpreter,
-    inputs: Tensor,
-    *,
-    draws: int,
-    generator: torch.Generator,
+    network: Network, posterior: Posterior, interpreter: GaussianInterpreter, inputs: Tensor, draws: Draws
 ) -> list[Layer]:
     """Compares every node whose value is random.
 
@@ -67,16 +60,15 @@ def check(
         posterior: over its params.
         interpreter: of the network's graph.
         inputs: standardized, `[B, *shape]`.
-        draws: how many the Monte Carlo estimate has; its own relative error is 1/√draws for a standard deviation's mean.
-        generator: decides which.
+        draws: of the Monte Carlo estimate; its own relative error of a standard deviation is 1/√(2 draws).
 
     Returns:
         The layers in the graph's order; the last one has the outputs.
     """
     found = propagate(network, posterior, interpreter, inputs)
-    names = [node.name for node in found]
-    drawn = moments(_with_averages(sampled(network, posterior, inputs, draws, generator)), _wanted(found))
-    return [_layer(node, found[node], drawn) for node in found if node.name in names]
+    sizes = {node.name: value.mean.numel() for node, value in found.items()}
+    drawn = moments(network, posterior, inputs, sizes, draws)
+    return [_layer(node, value, drawn) for node, value in found.items()]
 
 
 def propagate(
@@ -91,24 +83,6 @@ def propagate(
     return {
         node: env[node] for node in network.graph.graph.nodes if node.op == "call_function" and is_gaussian(env[node])
     }
-
-
-def _wanted(found: dict[Node, Gaussian]) -> list[str]:
-    return [name for node, value in found.items() for name in _names(node.name, value.mean)]
-
-
-def _names(name: str, value: Tensor) -> list[str]:
-    return [name, name + _AVERAGE] if _is_map(value) else [name]
-
-
-def _is_map(value: Tensor) -> bool:
-    return value.ndim == 4 and value.shape[-1] * value.shape[-2] > 1
-
-
-def _with_averages(draws: Iterator[dict[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
-    for values in draws:
-        averages = {name + _AVERAGE: value.mean((-1, -2)) for name, value in values.items() if _is_map(value)}
-        yield values | averages
 
 
 def _layer(node: Node, found: Gaussian, drawn: dict[str, Gaussian]) -> Layer:
@@ -138,7 +112,7 @@ def _correlation(node: Node, drawn: dict[str, Gaussian]) -> float | None:
         if len(known) == 2 and known[0].var.shape == known[1].var.shape:
             covariance = (drawn[node.name].var - known[0].var - known[1].var) / 2
             return _ratio(covariance, (known[0].var * known[1].var).sqrt())
-    average = drawn.get(node.name + _AVERAGE)
+    average = drawn.get(node.name + AVERAGE)
     if average is None:
         return None
     apart = drawn[node.name].var.mean((-1, -2))

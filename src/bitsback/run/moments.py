@@ -9,12 +9,14 @@ import torch
 from bitsback.errors import RunError
 from bitsback.measure.journal import Measurement
 from bitsback.moments.check import Layer, check
+from bitsback.moments.monte_carlo import Draws
 from bitsback.run.compress import compressed
 from bitsback.run.fit import dense
 from bitsback.run.folder import RunFolder
 from bitsback.run.forms import propagated
 from bitsback.run.identity import check_data
 from bitsback.run.materials import Materials
+from bitsback.run.watcher import Step, Watcher
 from bitsback.settings import check_among, check_whole
 
 Stage = Literal["dense", "compressed"]
@@ -40,13 +42,16 @@ class MomentCheck:
         check_whole("inputs", self.inputs, 1)
 
 
-def check_moments(run: RunFolder, materials: Materials, asked: MomentCheck) -> list[Layer]:
+def check_moments(
+    run: RunFolder, materials: Materials, asked: MomentCheck, watcher: Watcher | None = None
+) -> list[Layer]:
     """Compare one pass over Gaussians with draws of the whole network; a row of the journal keeps the result.
 
     Args:
         run: The folder, with what `fit` (and `compress`) left in it.
         materials: Of its recipe.
         asked: Which posterior, how many draws and inputs.
+        watcher: Is told how many are drawn.
 
     Returns:
         A figure for every node of the network whose value is random, in the network's order.
@@ -63,12 +68,16 @@ def check_moments(run: RunFolder, materials: Materials, asked: MomentCheck) -> l
     members = propagated(recipe).members(fitted.network, fitted.posterior, fitted.units)
     split = data.validation if len(data.validation.inputs) else data.train
     inputs = torch.from_numpy(data.normalization.apply(split.inputs[: asked.inputs]))
-    generator = torch.Generator().manual_seed(recipe.seed)
-    found = check(
-        members.network, fitted.posterior, members.interpreter, inputs, draws=asked.draws, generator=generator
-    )
+    found = check(members.network, fitted.posterior, members.interpreter, inputs, _draws(asked, recipe.seed, watcher))
     run.record([_row(found, asked)], recipe.seed)
     return found
+
+
+def _draws(asked: MomentCheck, seed: int, watcher: Watcher | None) -> Draws:
+    step = (watcher or Watcher()).step
+    words = f"drawing the network {asked.draws:,} times"
+    step(Step(words, 0, asked.draws))
+    return Draws(asked.draws, torch.Generator().manual_seed(seed), lambda done: step(Step(words, done, asked.draws)))
 
 
 def _row(found: Sequence[Layer], asked: MomentCheck) -> Measurement:
