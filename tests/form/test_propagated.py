@@ -75,6 +75,13 @@ def test_own_rules_come_before_the_librarys_and_are_in_the_program():
     torch.testing.assert_close(silent.module(inputs)[0][0], silent.module(inputs)[0][1])
 
 
+@pytest.mark.parametrize("std", [float("nan"), float("inf")])
+def test_a_variance_that_is_none_is_refused(std):
+    traced = network(4)
+    with pytest.raises(RecipeError, match=f"cannot be propagated: a variance of '1.weight' is {std}; it must be"):
+        PropagatedForm().program(traced, posterior_over(traced, std=std), CLASSES)
+
+
 def test_without_points_the_program_holds_no_samples_and_its_figures_say_so():
     traced = network(4)
     form = PropagatedForm(probabilities="mean_field")

@@ -119,3 +119,24 @@ def test_what_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
     with pytest.raises(RunError, match="cannot be written: No space left on device"):
         store.save(path, Stored(mean_field(), torch.zeros(0)))
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "sentence"),
+    [
+        ("stds", -0.5, "a standard deviation of '0.weight' is -0.5; it must be a finite number, at least 0"),
+        ("stds", float("nan"), "a standard deviation of '0.weight' is nan"),
+        ("stds", float("inf"), "a standard deviation of '0.weight' is inf"),
+        ("means", float("nan"), "a mean of '0.weight' is nan; it must be a finite number$"),
+    ],
+)
+def test_numbers_that_no_posterior_has_are_refused(tmp_path, part, value, sentence):
+    whole = mean_field()
+    store.save(tmp_path / "posterior", Stored(whole, torch.tensor([])))
+    tensors = safetensors.torch.load_file(tmp_path / "posterior")
+    with safetensors.safe_open(tmp_path / "posterior", "pt") as file:
+        words = file.metadata()
+    tensors[f"{part.removesuffix('s')}/0.weight"][1, 2] = value
+    safetensors.torch.save_file(tensors, tmp_path / "posterior", words)
+    with pytest.raises(RunError, match=rf"posterior is damaged: {sentence}"):
+        store.load(tmp_path / "posterior")

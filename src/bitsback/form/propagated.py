@@ -26,6 +26,7 @@ from bitsback.moments.reorder import pool_before_relu
 from bitsback.moments.rules import rules
 from bitsback.moments.softmax import quasi_random
 from bitsback.posterior.contract import Gaussian, Posterior
+from bitsback.posterior.soundness import fault
 from bitsback.settings import check_among
 
 Probabilities = Literal["points", "mean_field"]
@@ -71,7 +72,7 @@ class PropagatedForm:
         """The program of one pass.
 
         Raises:
-            RecipeError: fewer than two points are asked for, the pooling has another name, or no weight is random.
+            RecipeError: a setting is out of range, no weight is random, or a variance is negative or not a number.
             ExportError: an operator of the network has no rule, or the export fails.
         """
         module = self.members(network, posterior, units)
@@ -88,8 +89,13 @@ class PropagatedForm:
         if self.points < 2:
             raise RecipeError(f"a propagated form with {self.points} point(s) is asked for; it needs at least 2")
         check_among("probabilities", self.probabilities, get_args(Probabilities))
-        if not posterior.marginals():
+        marginals = posterior.marginals()
+        if not marginals:
             raise RecipeError("a propagated form is asked for, and no weight is random; use the point form")
+        means, variances = ({name: each[which] for name, each in marginals.items()} for which in (0, 1))
+        wrong = fault("mean", means) or fault("variance", variances, 0)
+        if wrong is not None:
+            raise RecipeError(f"a posterior cannot be propagated: {wrong}")
         ordered = replace(network, graph=pool_before_relu(network.graph))
         at = _points(units, self, network.outputs)
         known = {**rules(self.max_pool), **dict(self.own.rules)}

@@ -11,6 +11,7 @@ from bitsback.given.params import Params
 from bitsback.posterior.contract import Posterior
 from bitsback.posterior.mean_field import MeanFieldPosterior
 from bitsback.posterior.point import PointPosterior
+from bitsback.posterior.soundness import fault
 from bitsback.posterior.tensor_file import TensorFile, write
 
 _FORMAT = "bitsback-posterior-1"
@@ -64,7 +65,7 @@ def load(path: Path) -> Stored:
     """Reads a posterior back.
 
     Raises:
-        RunError: the file is missing, damaged, or from another version.
+        RunError: the file is missing, damaged, or from another version, or holds a number that no posterior has.
     """
     if not path.exists():
         raise RunError(f"there is no posterior at {path}; `bitsback fit` makes one")
@@ -76,6 +77,9 @@ def load(path: Path) -> Stored:
         log_noise = file.group("likelihood")["log_noise"]
     except (KeyError, ValueError, TypeError) as error:
         raise RunError(f"the posterior {path} cannot be read: {error}") from error
+    wrong = fault("mean", means) or fault("standard deviation", stds or {}, 0)
+    if wrong is not None:
+        raise RunError(f"the posterior {path} is damaged: {wrong}")
     fixed = file.group("fixed")
     posterior = PointPosterior(means, fixed) if stds is None else MeanFieldPosterior(means, stds, fixed)
     masks = {name: mask.float() for name, mask in file.group("mask").items()}
