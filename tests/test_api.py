@@ -63,6 +63,21 @@ def test_a_fit_can_say_which_form_will_be_made(data, form):
     assert getattr(bb, form)(fitted).form == form
 
 
+def test_the_propagated_form_takes_unlabeled_inputs_and_rules(data):
+    fitted = bb.fit(bb.network("mlp", data, hidden=(4,)), data, bb.MeanField(), epochs=1)
+    relu = torch.ops.aten.relu.default
+    plain, scaled, silent = (
+        bb.propagated(fitted, **said).module(torch.from_numpy(data.test.inputs[:5]).float())[3]
+        for said in (
+            {},
+            {"calibrate": data.train.inputs[:20]},
+            {"rules": {relu: lambda value: value._replace(var=0 * value.var)}},
+        )
+    )
+    assert not torch.equal(plain, scaled)
+    assert bool((silent < plain).all())
+
+
 def test_the_file_says_at_which_temperature_was_fitted(data, tmp_path):
     module = bb.network("mlp", data, hidden=(4,))
     fitted = bb.prune(bb.fit(module, data, epochs=1, settings=bb.FitSettings(temperature=0.25)), 0.5)

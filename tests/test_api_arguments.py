@@ -51,6 +51,17 @@ def made(tmp_path_factory):
 
 
 WRONG = {
+    "labels to calibrate with": (
+        lambda made: bb.propagated(made.fitted, calibrate=made.data.train.targets),
+        RecipeError,
+        "calibrate is of shape (80,); it must be an array of inputs of shape (N, 1, 8, 8)",
+    ),
+    "a number to calibrate with": (
+        lambda made: bb.propagated(made.fitted, calibrate=3),
+        RecipeError,
+        "calibrate is of type int",
+    ),
+    "a list of rules": (lambda made: bb.propagated(made.fitted, rules=[abs]), RecipeError, "rules is list"),
     "a number for a data set": (lambda _: bb.dataset(3), RecipeError, "name is 3"),
     "a number for a folder": (lambda _: bb.dataset("digits", folder=3), RecipeError, "folder is 3"),
     "an unknown setting of data": (lambda _: bb.dataset("digits", size=1), RecipeError, "no setting 'size'"),

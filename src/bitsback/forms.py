@@ -3,11 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+import numpy as np
+import torch
+
 from bitsback.arguments import check_fitted
+from bitsback.errors import RecipeError
 from bitsback.form.ensemble import EnsembleForm
 from bitsback.form.point import PointForm
 from bitsback.form.program import Program
 from bitsback.form.propagated import PropagatedForm
+from bitsback.moments.calibration import calibration
 from bitsback.moments.own import own_rules
 from bitsback.recipe.sections import Form
 from bitsback.run.fitted import FittedNetwork
@@ -50,6 +55,8 @@ def propagated(
     probabilities: Literal["points", "mean_field"] = Form.probabilities,
     max_pool: Literal["larger_mean", "clark"] = Form.max_pool,
     rules: Mapping[Any, Callable[..., Any]] | None = None,
+    calibrate: np.ndarray | None = None,
+    seed: int = 0,
 ) -> Program:
     """Mean and variance of the outputs from one pass over Gaussians, as a program.
 
@@ -60,6 +67,9 @@ def propagated(
         max_pool: How the largest of several Gaussians is pooled: the one with the larger mean, or by Clark's moments.
         rules: Your own, by operator of the traced network, such as `torch.ops.aten.erfinv.default`; they come before the
             library's, and take what the operator takes, with a `Gaussian(mean, var)` for what is random.
+        calibrate: Raw inputs, which need no labels, such as `data.train.inputs[:64]`: a factor of each layer's variance is
+            fitted on them, so that its median is that of 400 draws of the network.
+        seed: Decides these draws.
 
     Raises:
         RecipeError: Fewer than two points are asked for, or an argument is of the wrong kind.
@@ -67,4 +77,17 @@ def propagated(
     """
     check_fitted(fitted)
     check_whole("points", points, 2)
-    return fitted.program(PropagatedForm(points, max_pool, probabilities, own_rules({} if rules is None else rules)))
+    check_seed(seed)
+    on = None if calibrate is None else calibration(_standardized(fitted, calibrate), seed)
+    own = own_rules({} if rules is None else rules)
+    return fitted.program(PropagatedForm(points, max_pool, probabilities, own, on))
+
+
+def _standardized(fitted: FittedNetwork, inputs: object) -> torch.Tensor:
+    shape = fitted.network.input_shape
+    if not isinstance(inputs, np.ndarray) or inputs.shape[1:] != shape or not len(inputs):
+        given = f"of shape {inputs.shape}" if isinstance(inputs, np.ndarray) else f"of type {type(inputs).__name__}"
+        raise RecipeError(
+            f"calibrate is {given}; it must be an array of inputs of shape (N, {', '.join(map(str, shape))})"
+        )
+    return torch.from_numpy(fitted.units.inputs.apply(inputs))

@@ -11,6 +11,7 @@ from bitsback.form.propagated import PropagatedForm
 from bitsback.given.network import trace
 from bitsback.given.normalization import Normalization
 from bitsback.given.reference import mlp
+from bitsback.moments.calibration import calibration
 from bitsback.moments.own import own_rules
 from bitsback.moments.quadrature import smooth
 from bitsback.posterior.contract import Gaussian
@@ -80,6 +81,30 @@ def test_a_variance_that_is_none_is_refused(std):
     traced = network(4)
     with pytest.raises(RecipeError, match=f"cannot be propagated: a variance of '1.weight' is {std}; it must be"):
         PropagatedForm().program(traced, posterior_over(traced, std=std), CLASSES)
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.dense = nn.Linear(6, 2)
+
+    def forward(self, inputs):
+        return self.dense(inputs) + self.dense(inputs)
+
+
+def test_factors_are_in_the_program():
+    traced, inputs = trace(Twice(), (6,)), torch.randn(30, 6)
+    posterior = posterior_over(traced)
+    plain, scaled = PropagatedForm(), PropagatedForm(calibration=calibration(inputs, 4))
+    assert scaled.said["calibrated_on"] == 30
+    assert scaled.settings != PropagatedForm(calibration=calibration(inputs, 5)).settings
+    many = EnsembleForm(2000).program(traced, posterior, NUMBERS).module(inputs)[3]
+    off = [
+        float((form.program(traced, posterior, NUMBERS).exported.module()(inputs)[3] / many).median() - 1)
+        for form in (plain, scaled)
+    ]
+    assert off[0] == pytest.approx(-0.5, abs=0.05)  # one branch twice has four times its variance, and not two times
+    assert off[1] == pytest.approx(0, abs=0.1)
 
 
 def test_without_points_the_program_holds_no_samples_and_its_figures_say_so():

@@ -40,6 +40,7 @@ WRONG = {
     "[compress.policy.default]\nsparsity = 2": "compress.policy is wrong: sparsity is 2",
     "[compress.policy.default]\nsparse = 1": "compress.policy is wrong: default has an unknown key 'sparse'",
     "[form]\nmembers = 1": "form.members is 1; it must be a whole number, at least 2",
+    "[form]\ncalibrate = -1": "form.calibrate is -1; it must be a whole number, at least 0",
     '[form]\nname = "soup"': "form.name is 'soup'; it must be 'point', 'ensemble' or 'propagated'",
     '[form]\nname = "ensemble"\n[inference]\nmethod = "point"': "form.name is 'ensemble'; it must be 'point' where",
     "[abstain]\nerror_rate = 2": "abstain.error_rate is 2.0; it must be between 0 and 1",

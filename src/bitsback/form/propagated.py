@@ -18,6 +18,7 @@ from bitsback.form.contract import Said
 from bitsback.form.outputs import MOMENTS, VOTES, Reading
 from bitsback.form.program import Program, Units, buffer_names, build
 from bitsback.given.network import Network
+from bitsback.moments.calibration import Calibration, fit_factors
 from bitsback.moments.correlated import CorrelatedInterpreter
 from bitsback.moments.interpret import GaussianInterpreter
 from bitsback.moments.own import OwnRules
@@ -41,12 +42,14 @@ class PropagatedForm:
         probabilities: "points", or "mean_field" for none.
         max_pool: how max pools choose, see `moments.pooling`.
         own: the user's rules for operators, which come before the library's.
+        calibration: what a factor of each layer's variance is fitted on, if it is to have one.
     """
 
     points: int = 64
     max_pool: MaxPool = "larger_mean"
     probabilities: Probabilities = "points"
     own: OwnRules = field(default_factory=OwnRules)
+    calibration: Calibration | None = None
 
     @property
     def name(self) -> str:
@@ -55,13 +58,15 @@ class PropagatedForm:
 
     @property
     def said(self) -> Said:
-        """How class probabilities are found."""
-        return {"points": self.points} if self.probabilities == "points" else {"probabilities": self.probabilities}
+        """How class probabilities are found, and on how many inputs variances were calibrated."""
+        found = {"points": self.points} if self.probabilities == "points" else {"probabilities": self.probabilities}
+        return found if self.calibration is None else {**found, "calibrated_on": len(self.calibration.inputs)}
 
     @property
     def settings(self) -> Said:
-        """How class probabilities are found, the pooling, and the text of the user's rules."""
-        return {**self.said, "max_pool": self.max_pool, "rules": self.own.source}
+        """How class probabilities are found, the pooling, the text of the user's rules, and the calibration's inputs."""
+        on = {} if self.calibration is None else {"seed": self.calibration.seed, "inputs": self.calibration.source}
+        return {**self.said, "max_pool": self.max_pool, "rules": self.own.source, **on}
 
     @property
     def reading(self) -> Reading:
@@ -99,7 +104,10 @@ class PropagatedForm:
         ordered = replace(network, graph=pool_before_relu(network.graph))
         at = _points(units, self, network.outputs)
         known = {**rules(self.max_pool), **dict(self.own.rules)}
-        return _Propagated(ordered, posterior, at, CorrelatedInterpreter(ordered.graph, known))
+        interpreter = CorrelatedInterpreter(ordered.graph, known)
+        if self.calibration is not None:
+            fit_factors(ordered, posterior, interpreter, self.calibration)
+        return _Propagated(ordered, posterior, at, interpreter)
 
     def held(self, posterior: Posterior) -> dict[str, tuple[Tensor, ...]]:
         """Mean and variance of each random param."""

@@ -9,7 +9,7 @@ from torch.fx import GraphModule, Node
 
 from bitsback.moments import positions
 from bitsback.moments.gaussian import is_gaussian
-from bitsback.moments.interpret import Correction, GaussianInterpreter
+from bitsback.moments.interpret import Factor, GaussianInterpreter, unscaled
 from bitsback.moments.rules import Rule
 from bitsback.posterior.contract import Gaussian
 
@@ -23,10 +23,8 @@ _ADDS = (_aten.add.Tensor, _aten.add_.Tensor)
 class CorrelatedInterpreter(GaussianInterpreter):
     """As `GaussianInterpreter`; feature maps `[B, C, H, W]` carry the variance of each channel's average."""
 
-    def __init__(
-        self, graph: GraphModule, rules: Mapping[Any, Rule], corrections: Mapping[str, Correction] | None = None
-    ) -> None:
-        super().__init__(graph, rules, corrections)
+    def __init__(self, graph: GraphModule, rules: Mapping[Any, Rule], factor: Factor = unscaled) -> None:
+        super().__init__(graph, rules, factor)
         self.common: dict[Node, Tensor] = {}
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
@@ -34,14 +32,20 @@ class CorrelatedInterpreter(GaussianInterpreter):
         self.common = {}
         return super().run(*args, **kwargs)
 
-    def run_node(self, n: Node) -> Any:
-        """One node, and what its positions have in common.
+    def scaled(self, n: Node, value: Gaussian, factor: float) -> Gaussian:
+        """A node's moments with its variance multiplied, and with it what its positions have in common."""
+        if n in self.common:
+            self.common[n] = self.common[n] * factor
+        return super().scaled(n, value, factor)
+
+    def propagated(self, n: Node) -> Any:
+        """What an operator gives, and what its positions have in common.
 
         Raises:
             ExportError: As for `GaussianInterpreter`.
         """
-        value = super().run_node(n)
-        if n.op != "call_function" or not is_gaussian(value):
+        value = super().propagated(n)
+        if not is_gaussian(value):
             return value
         args, _ = self.fetch_args_kwargs_from_env(n)
         shared = self.common.get(n.all_input_nodes[0])

@@ -11,7 +11,12 @@ from bitsback.moments.gaussian import is_gaussian
 from bitsback.moments.rules import Rule
 from bitsback.posterior.contract import Gaussian
 
-Correction = Callable[[Gaussian], Gaussian]
+Factor = Callable[[Node, Gaussian], float]
+
+
+def unscaled(_node: Node, _value: Gaussian) -> float:
+    """Leaves every variance as the rules give it."""
+    return 1.0
 
 
 class GaussianInterpreter(Interpreter):
@@ -20,24 +25,36 @@ class GaussianInterpreter(Interpreter):
     Args:
         graph: the traced graph.
         rules: the rule of every operator.
-        corrections: by node, what its moments are passed through, where a calibration asks for it.
+        factor: what a node's variance is multiplied by, given the moments that the rules give.
     """
 
-    def __init__(
-        self, graph: GraphModule, rules: Mapping[Any, Rule], corrections: Mapping[str, Correction] | None = None
-    ) -> None:
+    def __init__(self, graph: GraphModule, rules: Mapping[Any, Rule], factor: Factor = unscaled) -> None:
         super().__init__(graph)
         self.extra_traceback = False
-        self.rules, self.corrections = rules, corrections or {}
+        self.rules, self.factor = rules, factor
 
     def run_node(self, n: Node) -> Any:
-        """One node: as it is, or over Gaussians by its rule.
+        """One node: as it is, or over Gaussians by its rule and with its factor.
 
         Raises:
             ExportError: the operator has no rule, or its rule cannot be applied here.
         """
         if n.op != "call_function":
             return super().run_node(n)
+        value = self.propagated(n)
+        factor = self.factor(n, value) if is_gaussian(value) else 1.0
+        return value if factor == 1 else self.scaled(n, value, factor)
+
+    def scaled(self, _n: Node, value: Gaussian, factor: float) -> Gaussian:
+        """A node's moments with its variance multiplied."""
+        return Gaussian(value.mean, value.var * factor)
+
+    def propagated(self, n: Node) -> Any:
+        """What an operator gives: as it is, or over Gaussians by its rule.
+
+        Raises:
+            ExportError: the operator has no rule, or its rule cannot be applied here.
+        """
         args, kwargs = self.fetch_args_kwargs_from_env(n)
         random = any(is_gaussian(leaf) for leaf in pytree.tree_leaves((args, kwargs), is_leaf=is_gaussian))
         if not random or getattr(n.target, "__name__", "") == "getitem":
@@ -50,11 +67,9 @@ class GaussianInterpreter(Interpreter):
                 f"or bitsback.propagated(..., rules=...), or use what has one: {known}"
             )
         try:
-            value = _checked(rule(*args, **kwargs))
+            return _checked(rule(*args, **kwargs))
         except Exception as error:  # the rule may be the user's own
             raise ExportError(f"the operator {n.target} (at `{place(n)}`) cannot be propagated: {error}") from error
-        correct = self.corrections.get(n.name)
-        return correct(value) if correct and is_gaussian(value) else value
 
 
 def _checked(value: Any) -> Any:

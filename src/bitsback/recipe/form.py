@@ -18,6 +18,8 @@ class Form:
             form by "mean_field".
         points: At which the Gaussian outputs of the propagated form are looked at, at least 2.
         max_pool: How the propagated form pools the largest: "larger_mean" or "clark".
+        calibrate: On how many inputs of the training split, which need no labels, a factor of each layer's variance is
+            fitted for the propagated form, so that its median is that of 400 draws of the network; 0 for no factors.
         rules: Your own rules for operators of the propagated form, which come before the library's: a dict, or a function
             that returns one, as `package.module:name` or `file.py:name`, the file beside the recipe.
     """
@@ -28,8 +30,10 @@ class Form:
     probabilities: Literal["points", "mean_field"] = "points"
     points: int = 64
     max_pool: Literal["larger_mean", "clark"] = "larger_mean"
+    calibrate: int = 32
     rules: str | None = None
 
     def __post_init__(self) -> None:
         check_whole("form.members", self.members, 2)
         check_whole("form.points", self.points, 2)
+        check_whole("form.calibrate", self.calibrate, 0)

@@ -76,7 +76,7 @@ def _parts(run: RunFolder, materials: Materials) -> list[_Part]:
         )
         parts.append(_Part(words, steps, _measured(run, variant, materials, perturbed=perturbed)))
     if asked.sparsities:
-        dense_one = _variant("dense", forms.shipped(materials.recipe), run, materials)
+        dense_one = _variant("dense", forms.swept(materials), run, materials)
         steps = len(saliencies(dense_one, asked)) * len(set(asked.sparsities))
         parts.append(_Part("sweeping over sparsities", steps, sweep(dense_one, materials.data, asked)))
     return parts
@@ -93,13 +93,13 @@ def _measured(
 
 def variants(run: RunFolder, materials: Materials) -> list[Variant]:
     """Every stage in every form that is compared."""
-    each_form = forms.compared(materials.recipe)
+    each_form = forms.compared(materials)
     return [_variant(stage, form, run, materials) for stage in ("dense", "compressed") for form in each_form]
 
 
 def shipped(run: RunFolder, materials: Materials) -> Variant:
     """The variant that is packed."""
-    return _variant("compressed", forms.shipped(materials.recipe), run, materials)
+    return _variant("compressed", forms.shipped(materials), run, materials)
 
 
 def is_shipped(variant: Variant, materials: Materials) -> bool:

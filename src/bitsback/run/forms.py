@@ -1,36 +1,51 @@
 """The forms that a recipe names."""
 
+from dataclasses import replace
+
+import torch
+
 from bitsback.form.contract import Form
 from bitsback.form.ensemble import EnsembleForm
 from bitsback.form.point import PointForm
 from bitsback.form.propagated import PropagatedForm
+from bitsback.moments.calibration import Calibration, calibration
 from bitsback.moments.own import OwnRules, read
 from bitsback.recipe.sections import Recipe
+from bitsback.run.materials import Materials
 
 
-def named(name: str, recipe: Recipe) -> Form:
+def named(name: str, materials: Materials) -> Form:
     """A form by its name, with the recipe's settings.
 
     Args:
         name: "point", "ensemble" or "propagated".
-        recipe: The whole run.
+        materials: Of the recipe.
 
     Raises:
         RecipeError: The recipe names rules that are not there, or that are none.
     """
     if name == "point":
         return PointForm()
-    return EnsembleForm(recipe.form.members, recipe.seed) if name == "ensemble" else propagated(recipe)
+    recipe = materials.recipe
+    return EnsembleForm(recipe.form.members, recipe.seed) if name == "ensemble" else propagated(materials)
 
 
-def propagated(recipe: Recipe) -> PropagatedForm:
+def propagated(materials: Materials) -> PropagatedForm:
     """The propagated form with the recipe's settings.
 
     Raises:
         RecipeError: The recipe names rules that are not there, or that are none.
     """
-    asked = recipe.form
-    return PropagatedForm(asked.points, asked.max_pool, asked.probabilities, own(recipe))
+    asked = materials.recipe.form
+    on = None if asked.calibrate == 0 else _calibration(materials)
+    return PropagatedForm(asked.points, asked.max_pool, asked.probabilities, own(materials.recipe), on)
+
+
+def _calibration(materials: Materials) -> Calibration:
+    """Some inputs of the training split, drawn by the seed."""
+    data, seed, count = materials.data, materials.recipe.seed, materials.recipe.form.calibrate
+    chosen = torch.randperm(len(data.train.inputs), generator=torch.Generator().manual_seed(seed))[:count].sort().values
+    return calibration(torch.from_numpy(data.normalization.apply(data.train.inputs[chosen.numpy()])), seed)
 
 
 def own(recipe: Recipe) -> OwnRules:
@@ -49,12 +64,19 @@ def smallest(name: str, rules: OwnRules | None = None) -> Form:
     return EnsembleForm(2) if name == "ensemble" else PropagatedForm(2, own=rules or OwnRules())
 
 
-def shipped(recipe: Recipe) -> Form:
+def shipped(materials: Materials) -> Form:
     """The form that is packed."""
-    return named(recipe.predicts, recipe)
+    return named(materials.recipe.predicts, materials)
 
 
-def compared(recipe: Recipe) -> tuple[Form, ...]:
+def swept(materials: Materials) -> Form:
+    """The form that is packed, without what would take minutes for each of the posteriors of a sweep."""
+    found = shipped(materials)
+    return replace(found, calibration=None) if isinstance(found, PropagatedForm) else found
+
+
+def compared(materials: Materials) -> tuple[Form, ...]:
     """The forms that are evaluated: the point always, the ensemble where there is something to draw, and what ships."""
+    recipe = materials.recipe
     names = ("point",) if recipe.inference.method == "point" else ("point", "ensemble")
-    return tuple(named(name, recipe) for name in dict.fromkeys((*names, recipe.predicts, *recipe.evaluate.forms)))
+    return tuple(named(name, materials) for name in dict.fromkeys((*names, recipe.predicts, *recipe.evaluate.forms)))

@@ -65,7 +65,7 @@ def check_moments(
     fitted = dense(run, materials) if asked.stage == "dense" else compressed(run, materials)
     if not any(bool(var.any()) for _, var in fitted.posterior.marginals().values()):
         raise RunError(f"{run.path} holds a point, whose weights have no variance; there are no moments to check")
-    members = propagated(recipe).members(fitted.network, fitted.posterior, fitted.units)
+    members = propagated(materials).members(fitted.network, fitted.posterior, fitted.units)
     split = data.validation if len(data.validation.inputs) else data.train
     inputs = torch.from_numpy(data.normalization.apply(split.inputs[: asked.inputs]))
     found = check(members.network, fitted.posterior, members.interpreter, inputs, _draws(asked, recipe.seed, watcher))
