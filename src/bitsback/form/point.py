@@ -61,6 +61,10 @@ class _At(nn.Module):
         for name, attribute in self.names.items():
             self.register_buffer(attribute, tensors[name].detach().clone())
 
+    @property
+    def values(self) -> Params:
+        """Every tensor that the network takes, by name."""
+        return {name: getattr(self, attribute) for name, attribute in self.names.items()}
+
     def forward(self, inputs: Tensor) -> Tensor:
-        tensors = {name: getattr(self, attribute) for name, attribute in self.names.items()}
-        return self.network(tensors, inputs).unsqueeze(0)
+        return self.network(self.values, inputs).unsqueeze(0)

@@ -145,11 +145,17 @@ class _Propagated(nn.Module):
             self.register_buffer(self.variances[name], marginals[name].var.detach().clone())
         self.register_buffer("points", points)
 
-    def outputs(self, inputs: Tensor) -> Gaussian:
-        """Standardized inputs `[B, *shape]` to the Gaussian outputs `[B, C]`."""
+    @property
+    def values(self) -> dict[str, Tensor | Gaussian]:
+        """Every tensor and Gaussian that the network takes, by name."""
         values: dict[str, Tensor | Gaussian] = {name: getattr(self, each) for name, each in self.shared.items()}
         for name in self.random:
             values[name] = Gaussian(getattr(self, self.means[name]), getattr(self, self.variances[name]))
+        return values
+
+    def outputs(self, inputs: Tensor) -> Gaussian:
+        """Standardized inputs `[B, *shape]` to the Gaussian outputs `[B, C]`."""
+        values = self.values
         return self.interpreter.run(*(values[name] for name in self.network.names), inputs)[0]
 
     def forward(self, inputs: Tensor) -> Tensor:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-_K = 3.5
-_MILLS = (
+MILLS_SCALE = 3.5
+MILLS = (
     *(1.8659743827775663, -1.4176534714743236, 0.7906533687928772, -0.2908918184281120, 0.0436305189722383),
     *(0.0162059385387718, -0.0079685359433158, -0.0010471904805830, 0.0011347353789446, 8.681757367670464e-05),
     -0.00012474709199709013,
@@ -39,11 +39,11 @@ def normal(z: Tensor) -> Normal:
     """Density and tails at `z`, any shape, to a relative 2e-8 or the precision of `z`."""
     distance = z.abs()
     density = torch.exp(-0.5 * distance * distance) * (1 / math.sqrt(2 * math.pi))
-    t = (distance - _K) / (distance + _K)
-    mills = torch.full_like(t, _MILLS[-1])
-    for coefficient in reversed(_MILLS[:-1]):
+    t = (distance - MILLS_SCALE) / (distance + MILLS_SCALE)
+    mills = torch.full_like(t, MILLS[-1])
+    for coefficient in reversed(MILLS[:-1]):
         mills = mills * t + coefficient
-    far = density * mills / (distance + _K)
+    far = density * mills / (distance + MILLS_SCALE)
     near = 1 - far
     positive = z > 0
     return Normal(density, torch.where(positive, near, far), torch.where(positive, far, near))

@@ -21,12 +21,12 @@ from torch.export import Dim
 
 from bitsback.errors import ExportError
 from bitsback.form.program import Program
-from bitsback.lower.run.onnx import INPUT, LOCATION, open_program
+from bitsback.lower.build.comparison import check_same
+from bitsback.lower.run.onnx import INPUT, LOCATION, Outputs, open_program
 
-OUTPUTS = ("mean", "total", "data", "knowledge")
+OUTPUTS = Outputs._fields
 _ANSWERS = "answers"
 _EXTERNAL_FROM = 256  # bytes; smaller tensors stay inside the graph
-_RTOL, _ATOL = 1e-3, 1e-4  # float32 sums in another order, through a softmax; the spread is held relative to itself
 
 
 class Lowered(NamedTuple):
@@ -66,22 +66,8 @@ def lower(program: Program, inputs: np.ndarray) -> Lowered:
     del model.graph.output[len(OUTPUTS) :]
     graph = model.SerializeToString()
     found = open_program(graph, weights).run(inputs)
-    for name, right, got in zip(OUTPUTS, expected, found, strict=True):
-        allowed = _ATOL * _unit(program, name)
-        if not np.all(np.abs(got - right) <= allowed + _RTOL * np.abs(right)):
-            raise ExportError(
-                f"ONNX Runtime's output {name!r} differs from PyTorch's by up to {np.abs(got - right).max():.3g}; at most "
-                f"{np.max(allowed):.3g} + {_RTOL:g} of the value was expected"
-            )
-    difference = max(float(np.abs(got - right).max()) for right, got in zip(expected, found, strict=True))
+    difference = check_same(program, "ONNX Runtime", Outputs(*expected), found)
     return Lowered(graph, weights, difference)
-
-
-def _unit(program: Program, output: str) -> np.ndarray:
-    """What counts as one in an output: for regression the targets' standard deviations `[D]`, or the sum of their squares."""
-    targets = program.units.targets
-    std = np.ones(1) if targets is None else np.asarray(targets.std)
-    return std if output == "mean" else np.asarray(np.sum(std**2))
 
 
 def check_exports(program: Program) -> None:

@@ -1,0 +1,1 @@
+"""Native libraries: the same program as one compiled function, for engines that need no interpreter of graphs."""

@@ -1,0 +1,140 @@
+"""Writing a function for TVM as it will run: loops, vectors and registers, with no schedule between.
+
+TVM's primitives decide the loops of an operator one by one; here whole networks become one function whose every loop is
+known, so that the statements are written down directly and LLVM has only registers to assign.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from tvm import tirx
+
+from bitsback.lower.run.native.layout import LANES
+
+_INLINE = {"disable_lower_builtin": tirx.IntImm("int32", 1)}
+
+
+class Code:
+    """Statements of one function, in the order in which they are added."""
+
+    def __init__(self) -> None:
+        self._open: list[list[Any]] = [[]]
+
+    def add(self, statement: Any) -> None:
+        """A statement at the end of the block that is open."""
+        self._open[-1].append(statement)
+
+    def loop(self, count: int, body: Callable[[Any], None], name: str = "i") -> None:
+        """`body` for each index below `count`; a loop of one is no loop."""
+        if count == 1:
+            body(0)
+        elif count > 1:
+            index = tirx.Var(name, "int32")
+            with self._block() as statements:
+                body(index)
+            self.add(tirx.For(index, integer(0), integer(count), tirx.ForKind.SERIAL, joined(statements)))
+
+    def registers(self, count: int) -> "Registers":
+        """`count` vectors that stay in registers while every index is a number."""
+        buffer = tirx.decl_buffer((count * LANES,), "float32", name="registers", scope="global")
+        self.add(tirx.AllocBuffer(buffer, _INLINE))
+        return Registers(self, buffer)
+
+    def let(self, value: Any) -> Any:
+        """A number or vector, computed once.
+
+        It is kept in a variable on the stack, which LLVM turns to a register. TVM has a binding of its own, but its passes put
+        the bound expression in the place of every use, and take exponential time over a chain of them.
+        """
+        kind = value.ty.dtype
+        buffer = tirx.decl_buffer((kind.lanes,), str(kind.with_lanes(1)), name="t", scope="global")
+        self.add(tirx.AllocBuffer(buffer, _INLINE))
+        at = [integer(0) if kind.lanes == 1 else _ramp(0)]
+        self.add(tirx.BufferStore(buffer, value, at))
+        return tirx.BufferLoad(buffer, at)
+
+    def store(self, buffer: Any, at: Any, value: Any) -> None:
+        """A vector to `at` and the elements after it."""
+        self.add(tirx.BufferStore(buffer, value, [_ramp(at)]))
+
+    def put(self, buffer: Any, at: Any, value: Any) -> None:
+        """A number to `at`."""
+        self.add(tirx.BufferStore(buffer, value, [at]))
+
+    def function(self, name: str, params: Sequence[Any]) -> Any:
+        """The whole, as a function of buffers."""
+        return tirx.PrimFunc(list(params), joined(self._open[0])).with_attr({
+            "global_symbol": name,
+            "tirx.noalias": True,
+        })
+
+    @contextmanager
+    def _block(self) -> Iterator[list[Any]]:
+        self._open.append([])
+        try:
+            yield self._open[-1]
+        finally:
+            self._open.pop()
+
+
+class Registers:
+    """Vectors of a `Code`, by number."""
+
+    def __init__(self, code: Code, buffer: Any) -> None:
+        self._code, self._buffer = code, buffer
+
+    def __getitem__(self, index: int) -> Any:
+        return vector(self._buffer, index * LANES)
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        self._code.store(self._buffer, index * LANES, value)
+
+    def lane(self, number_: int) -> Any:
+        """One lane, counted over all vectors."""
+        return scalar(self._buffer, number_)
+
+    def total(self, index: int) -> Any:
+        """The sum over the lanes of a vector."""
+        parts = [scalar(self._buffer, index * LANES + lane) for lane in range(LANES)]
+        while len(parts) > 1:
+            parts = [self._code.let(left + right) for left, right in zip(parts[::2], parts[1::2], strict=True)]
+        return parts[0]
+
+
+def joined(statements: Sequence[Any]) -> Any:
+    """Statements as one."""
+    return statements[0] if len(statements) == 1 else tirx.SeqStmt(list(statements))
+
+
+def vector(buffer: Any, at: Any) -> Any:
+    """The elements from `at` on, as a vector."""
+    return tirx.BufferLoad(buffer, [_ramp(at)])
+
+
+def scalar(buffer: Any, at: Any) -> Any:
+    """The element at `at`."""
+    return tirx.BufferLoad(buffer, [_index(at)])
+
+
+def spread(value: Any) -> Any:
+    """A number in every lane."""
+    return tirx.Broadcast(number(value) if isinstance(value, int | float) else value, integer(LANES))
+
+
+def number(value: float) -> Any:
+    """A float32."""
+    return tirx.const(value, "float32")
+
+
+def integer(value: int) -> Any:
+    """An int32."""
+    return tirx.IntImm("int32", value)
+
+
+def _ramp(at: Any) -> Any:
+    return tirx.Ramp(_index(at), integer(1), integer(LANES))
+
+
+def _index(at: Any) -> Any:
+    return integer(at) if isinstance(at, int) else at

@@ -1,0 +1,132 @@
+"""From a plan to a compiled function."""
+
+import math
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tvm
+from tvm import tirx
+
+from bitsback.errors import ExportError, first_line
+from bitsback.form.program import Program
+from bitsback.lower.build.comparison import check_same
+from bitsback.lower.build.native import pointwise
+from bitsback.lower.build.native.code import Code
+from bitsback.lower.build.native.outputs import Answers, Points, classify, regress
+from bitsback.lower.build.native.product import product
+from bitsback.lower.build.native.tracing import plan_of
+from bitsback.lower.run.native.library import Entry, Library, open_library
+from bitsback.lower.run.native.packing import Arrangement, arrange
+from bitsback.lower.run.native.plan import Average, Largest, Plan, Product, Rectify, Step, Sum
+from bitsback.lower.run.native.targets import runnable
+from bitsback.lower.run.onnx import Outputs
+
+_TVM: dict[str, dict[str, Any]] = {
+    "x86-64": {"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64"},
+    "x86-64-v3": {"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v3"},
+    "x86-64-v4": {"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64-v4"},
+    "aarch64": {"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": "generic", "mattr": ["+neon"]},
+}
+
+
+def function(plan: Plan, arrangement: Arrangement, name: str) -> Any:
+    """A plan for one batch size as TVM's function.
+
+    It takes input, constants, scratch, mean, total, data and knowledge: flat buffers of float32, constants and scratch at
+    addresses that are multiples of 64. The scratch buffer is zeros at first, and the function's own from then on.
+
+    Args:
+        plan: What to compute.
+        arrangement: Where everything lies.
+        name: The function's.
+    """
+    batch = arrangement.places[0].batch
+    code, last = Code(), arrangement.places[-1]
+    inputs = _buffer("input", batch * math.prod(plan.input_shape), 4)
+    answers = Answers(*(_buffer(each, batch * (plan.outputs if each == "mean" else 1), 4) for each in Answers._fields))
+    constants, scratch = (
+        _buffer("constants", len(arrangement.constants), 64),
+        _buffer("scratch", arrangement.scratch, 64),
+    )
+    pointwise.standardize(code, (inputs, constants, scratch), arrangement.places[0], arrangement.standard)
+    for index, step in enumerate(plan.steps):
+        _step(code, (constants, scratch), step, (arrangement, index))
+    if plan.task == "regression":
+        at = (*arrangement.targets, float(plan.noise_var.sum()))
+        regress(code, (constants, scratch, answers), last, at)
+    else:
+        points = Points(arrangement.table, len(plan.points), arrangement.room)
+        classify(code, (constants, scratch, answers), last, points)
+    return code.function(name, [inputs, constants, scratch, *answers])
+
+
+def _step(code: Code, buffers: tuple[Any, Any], step: Step, of: tuple[Arrangement, int]) -> None:
+    arrangement, index = of
+    constants, scratch = buffers
+    at = arrangement.places
+    match step:
+        case Product():
+            product(code, arrangement.layers[index], constants, scratch)
+        case Rectify():
+            pointwise.rectify(code, scratch, at[step.source], at[step.target])
+        case Largest():
+            pointwise.largest(code, scratch, at[step.source], at[step.target], (step.size, step.stride))
+        case Average():
+            pointwise.average(code, buffers, at[step.source], at[step.target], arrangement.together[index])
+        case Sum():
+            pointwise.add(code, scratch, (at[step.first.source], at[step.second.source], at[step.target]), step)
+
+
+def lower(program: Program, target: str, entries: Sequence[Entry], inputs: np.ndarray) -> tuple[Plan, Library]:
+    """A program as a native library that answers what PyTorch answers.
+
+    Args:
+        program: A point or a propagated form.
+        target: A key of `targets.TARGETS`. Where its code does not run here, a library for this machine is compared instead.
+        entries: The functions that are wanted.
+        inputs: Real ones, raw `[N, *shape]`, to compare on.
+
+    Raises:
+        ExportError: An operator has no kernel, or the library answers otherwise.
+    """
+    plan = plan_of(program)
+    made = build(plan, target, entries)
+    here = made if target in runnable() else build(plan, runnable()[0], entries)
+    with torch.no_grad():
+        expected = program.module(torch.from_numpy(np.ascontiguousarray(inputs, np.float32)))
+    found = open_library(plan, here).run(inputs)
+    check_same(program, "the native library", Outputs(*(each.numpy() for each in expected)), found)
+    return plan, made
+
+
+def build(plan: Plan, target: str, entries: Sequence[Entry]) -> Library:
+    """Compile a plan.
+
+    Args:
+        plan: What to compute.
+        target: A key of `targets.TARGETS`.
+        entries: The functions that are wanted.
+
+    Raises:
+        ExportError: There is no such target, or no linker for it.
+    """
+    if target not in _TVM:
+        raise ExportError(f"there is no target {target!r}; there are {', '.join(_TVM)}")
+    ordered = sorted(entries, key=lambda entry: -entry.batch)
+    functions = {each.name: function(plan, arrange(plan, each.batch, each.tiles), each.name) for each in ordered}
+    compiled: Any = tvm.compile(tvm.IRModule(functions), tvm.target.Target(_TVM[target]))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "library.so"
+        try:
+            compiled.export_library(str(path))
+        except RuntimeError as error:
+            raise ExportError(f"the library for {target} cannot be linked: {first_line(error)}") from error
+        return Library(target, path.read_bytes(), tuple(ordered))
+
+
+def _buffer(name: str, size: int, alignment: int) -> Any:
+    return tirx.decl_buffer((size,), "float32", name=name, data_alignment=alignment)

@@ -1,0 +1,178 @@
+"""From the last value to what every program answers: `mean`, `total`, `data` and `knowledge`, as `form.outputs` has them."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from tvm import tirx
+
+from bitsback.lower.build.native.arithmetic import deviation, exp, log
+from bitsback.lower.build.native.code import LANES, Code, number, scalar, spread, vector
+from bitsback.lower.run.native.layout import Place
+
+_LEAST = 1.2e-38  # of a probability whose logarithm is taken: the smallest normal float32
+
+
+class Answers(NamedTuple):
+    """The buffers of the four outputs."""
+
+    mean: Any
+    total: Any
+    data: Any
+    knowledge: Any
+
+
+@dataclass(frozen=True)
+class Points:
+    """Where outputs are looked at.
+
+    Attributes:
+        table: the offset in the constants of `[C + 1, padded count]` numbers: standard deviations by class, and 1 for a point
+            and 0 for what pads a vector.
+        count: how many there are.
+        room: the offset in the scratch buffer of `2 C` times the padded count numbers: shares and their logarithms.
+    """
+
+    table: int
+    count: int
+    room: int
+
+    @property
+    def groups(self) -> int:
+        """Vectors of points."""
+        return -(-self.count // LANES)
+
+
+@dataclass(frozen=True)
+class _Head:
+    """One input's logits, and what is needed to look at them."""
+
+    code: Code
+    constants: Any
+    scratch: Any
+    place: Place
+    each: Any
+    points: Points
+
+    @property
+    def classes(self) -> int:
+        return self.place.map.channels
+
+    def share(self, index: Any, group: Any) -> Any:
+        """Where a class's probabilities at a group of points are kept."""
+        return self.points.room + (index * self.points.groups + group) * LANES
+
+    def logarithm(self, index: Any, group: Any) -> Any:
+        """Where their logarithms are kept."""
+        return self.share(index + self.classes, group)
+
+
+def classify(code: Code, buffers: tuple[Any, Any, Answers], place: Place, points: Points) -> None:
+    """Class probabilities and entropies in nats, at points of the outputs."""
+    constants, scratch, answers = buffers
+
+    def one(each: Any) -> None:
+        head = _Head(code, constants, scratch, place, each, points)
+        data = _shares(head)
+        spent = _summed_up(head, answers.mean)
+        knowledge = spent if points.count > 1 else number(0.0)  # exactly, not up to the rounding of log(exp(x))
+        code.put(answers.data, each, data)
+        code.put(answers.knowledge, each, knowledge)
+        code.put(answers.total, each, data + knowledge)
+
+    code.loop(place.batch, one, "each")
+
+
+def _shares(head: _Head) -> Any:
+    """Every class's probability at every point, with its logarithm, into the scratch buffer; the mean entropy."""
+    code = head.code
+    deviations = _deviations(head)
+    entropies = code.registers(1)
+    entropies[0] = spread(0.0)
+
+    def group(index: Any) -> None:
+        alive = code.let(
+            vector(head.constants, head.points.table + (head.classes * head.points.groups + index) * LANES)
+        )
+        values = [code.let(_at_points(head, each, index, deviations)) for each in range(head.classes)]
+        top = values[0]
+        for value in values[1:]:
+            top = code.let(tirx.max(top, value))
+        shares = [code.let(exp(code, code.let(value - top))) for value in values]
+        whole = shares[0]
+        for share in shares[1:]:
+            whole = code.let(whole + share)
+        inverse, level = code.let(alive / whole), code.let(log(code, whole) + top)
+        for each, (value, share) in enumerate(zip(values, shares, strict=True)):
+            probability, logarithm = code.let(share * inverse), code.let(value - level)
+            code.store(head.scratch, head.share(each, index), probability)
+            code.store(head.scratch, head.logarithm(each, index), logarithm)
+            entropies[0] = entropies[0] - probability * logarithm
+
+    code.loop(head.points.groups, group, "group")
+    return code.let(entropies.total(0) * number(1 / head.points.count))
+
+
+def _deviations(head: _Head) -> Any:
+    """The logits' standard deviations, if they have any, in registers."""
+    if head.place.var is None:
+        return None
+    kept = head.code.registers(head.place.stride // LANES)
+    for index in range(head.place.stride // LANES):
+        var = vector(head.scratch, head.place.var + head.each * head.place.each + index * LANES)
+        kept[index] = deviation(head.code, var)
+    return kept
+
+
+def _at_points(head: _Head, index: int, group: Any, deviations: Any) -> Any:
+    """A class's logit at a group of points."""
+    value = spread(scalar(head.scratch, head.place.mean + head.each * head.place.each + index))
+    if deviations is None:
+        return value
+    z = vector(head.constants, head.points.table + (index * head.points.groups + group) * LANES)
+    return value + spread(deviations.lane(index)) * z
+
+
+def _summed_up(head: _Head, mean_out: Any) -> Any:
+    """The mean of the probabilities, written; and the mean divergence from it."""
+    code, groups, count = head.code, head.points.groups, head.points.count
+    spent = code.registers(1)
+    spent[0] = spread(0.0)
+    for each in range(head.classes):
+        both = code.registers(1)
+        both[0] = spread(0.0)
+
+        def gather(group: Any, each: int = each, both: Any = both) -> None:
+            both[0] = both[0] + vector(head.scratch, head.share(each, group))
+
+        code.loop(groups, gather, "group")
+        mean = code.let(both.total(0) * number(1 / count))
+        code.put(mean_out, head.each * head.classes + each, mean)
+        level = code.let(log(code, code.let(spread(tirx.max(mean, number(_LEAST))))))
+
+        def compare(group: Any, each: int = each, level: Any = level) -> None:
+            share = vector(head.scratch, head.share(each, group))
+            spent[0] = spent[0] + share * (vector(head.scratch, head.logarithm(each, group)) - level)
+
+        code.loop(groups, compare, "group")
+    return code.let(tirx.max(spent.total(0) * number(1 / count), number(0.0)))
+
+
+def regress(code: Code, buffers: tuple[Any, Any, Answers], place: Place, at: tuple[int, int, float]) -> None:
+    """Means in target units, and variances in squared ones; scale and shift are at two offsets of the constants."""
+    constants, scratch, answers = buffers
+    scale, shift, noise = at
+    targets = place.map.channels
+
+    def one(each: Any) -> None:
+        knowledge: Any = number(0.0)
+        for target in range(targets):
+            factor, read = scalar(constants, scale + target), each * place.each + target
+            value = scalar(scratch, place.mean + read) * factor + scalar(constants, shift + target)
+            code.put(answers.mean, each * targets + target, value)
+            if place.var is not None:
+                knowledge = code.let(knowledge + scalar(scratch, place.var + read) * factor * factor)
+        code.put(answers.data, each, number(noise))
+        code.put(answers.knowledge, each, knowledge)
+        code.put(answers.total, each, knowledge + number(noise))
+
+    code.loop(place.batch, one, "each")

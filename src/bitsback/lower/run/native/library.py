@@ -1,0 +1,160 @@
+"""Loading and calling a native library, with numpy and tvm-ffi alone.
+
+A library is machine code: it is loaded only where a caller says so.
+"""
+
+import math
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bitsback.errors import ArtifactError, MissingExtraError
+from bitsback.lower.run.native.packing import Tile, arrange
+from bitsback.lower.run.native.plan import Plan
+from bitsback.lower.run.native.targets import check_runnable
+from bitsback.lower.run.onnx import Outputs
+
+ALIGNMENT = 64
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One function of a library.
+
+    Attributes:
+        batch: for how many inputs.
+        tiles: by step of the plan, how its products are cut, where not as customary.
+    """
+
+    batch: int
+    tiles: Mapping[int, Tile] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The function's."""
+        return f"batch_{self.batch}"
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """A plan, compiled.
+
+    Attributes:
+        target: a key of `targets.TARGETS`.
+        code: a shared library.
+        entries: its functions, the largest batch first.
+    """
+
+    target: str
+    code: bytes
+    entries: tuple[Entry, ...]
+
+
+class Call:
+    """One function with its buffers, ready to be called.
+
+    Attributes:
+        input: `[batch, *shape]`, raw; what is answered next.
+        outputs: what the last call answered.
+    """
+
+    def __init__(self, function: Any, plan: Plan, entry: Entry) -> None:
+        from tvm_ffi import from_dlpack
+
+        arrangement = arrange(plan, entry.batch, entry.tiles)
+        self.input = _aligned(math.prod((entry.batch, *plan.input_shape))).reshape(entry.batch, *plan.input_shape)
+        mean, *rest = (_aligned(entry.batch * count) for count in (plan.outputs, 1, 1, 1))
+        self.outputs = Outputs(mean.reshape(entry.batch, plan.outputs), *rest)
+        constants, scratch = _aligned(len(arrangement.constants)), _aligned(arrangement.scratch)
+        constants[:] = arrangement.constants
+        self._arrays = [self.input.reshape(-1), constants, scratch, mean, *rest]
+        self._tensors = [from_dlpack(each) for each in self._arrays]
+        self._function = function
+
+    def __call__(self) -> None:
+        """Answer what is in `input`."""
+        self._function(*self._tensors)
+
+
+class NativeSession:
+    """A library, loaded and ready to run."""
+
+    def __init__(self, calls: Mapping[int, Call], plan: Plan) -> None:
+        self._calls = dict(sorted(calls.items(), reverse=True))
+        self._plan = plan
+        self.input_shape: tuple[int | str | None, ...] = ("batch", *plan.input_shape)
+
+    @property
+    def calls(self) -> dict[int, Call]:
+        """The functions by batch size, the largest first."""
+        return self._calls
+
+    def run(self, x: np.ndarray) -> Outputs:
+        """Answer a batch, in pieces of the sizes that the library has.
+
+        Args:
+            x: [N, *shape] in raw units; taken as float32.
+
+        Raises:
+            ArtifactError: the inputs have another shape.
+        """
+        if x.shape[1:] != self._plan.input_shape:
+            raise ArtifactError(f"the library takes inputs of shape {self._plan.input_shape}, and not {x.shape[1:]}")
+        found = Outputs(
+            np.empty((len(x), self._plan.outputs), np.float32), *(np.empty(len(x), np.float32) for _ in "tdk")
+        )
+        done = 0
+        while done < len(x):
+            size = next((batch for batch in self._calls if batch <= len(x) - done), min(self._calls))
+            call, count = self._calls[size], min(size, len(x) - done)
+            call.input[:count] = x[done : done + count]
+            call()
+            for whole, part in zip(found, call.outputs, strict=True):
+                whole[done : done + count] = part[:count]
+            done += count
+        return found
+
+
+def open_library(plan: Plan, library: Library) -> NativeSession:
+    """Load a library's machine code and make it ready to run.
+
+    Args:
+        plan: What it was compiled from.
+        library: Trusted: its code runs with the rights of this process.
+
+    Raises:
+        ArtifactError: it is for another processor, or cannot be loaded.
+        MissingExtraError: tvm-ffi is not installed.
+    """
+    check_runnable(library.target)
+    try:
+        import tvm_ffi
+    except ImportError as error:
+        raise MissingExtraError(
+            'native libraries need tvm-ffi; install it with pip install "bitsback[native]"'
+        ) from error
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "library.so"
+        try:
+            path.write_bytes(library.code)
+            module = tvm_ffi.load_module(str(path))
+            functions = [module[entry.name] for entry in library.entries]
+        except Exception as error:  # a loader's errors are of many kinds
+            raise ArtifactError(f"a library for {library.target} cannot be loaded: {_first_line(error)}") from error
+    pairs = zip(functions, library.entries, strict=True)
+    return NativeSession({entry.batch: Call(function, plan, entry) for function, entry in pairs}, plan)
+
+
+def _aligned(count: int) -> np.ndarray:
+    """Zeros at an address that vectors of every width can be read from."""
+    room = np.zeros(4 * count + ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % ALIGNMENT
+    return room[start : start + 4 * count].view(np.float32)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:300].rstrip(".")

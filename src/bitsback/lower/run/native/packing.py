@@ -1,0 +1,206 @@
+"""The constants of a plan in the order in which a library reads them, in one buffer.
+
+The file holds weights as the plan has them, once for all libraries; each library asks for its own order, which is made when it
+is loaded.
+"""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bitsback.lower.run.native.layout import LANES, Place, padded, places
+from bitsback.lower.run.native.plan import Average, Plan, Product, Rank1, Weights
+
+
+@dataclass(frozen=True)
+class Tile:
+    """How much of a product is held in registers.
+
+    Attributes:
+        positions: rows of the batch, or neighbouring positions of a map, at a time.
+        vectors: of outputs.
+    """
+
+    positions: int
+    vectors: int
+
+
+@dataclass(frozen=True)
+class Packed:
+    """The weights of one product in the order in which they are read.
+
+    Attributes:
+        numbers: blocks of `vectors` vectors of outputs; in a block, for each kernel row and then each number of the run below
+            it, the means and (if `full`) the variances.
+        bias: `[1 or 2, padded outputs]`, means and variances.
+        rank1: the inputs' part `[rows, run]` and the outputs' `[padded outputs]`, or None.
+        rows: kernel rows that are not adjacent in memory.
+        run: adjacent numbers of a row.
+        blocks: how many vectors of outputs each block has.
+    """
+
+    numbers: np.ndarray
+    bias: np.ndarray
+    rank1: tuple[np.ndarray, np.ndarray] | None
+    rows: int
+    run: int
+    blocks: tuple[int, ...]
+
+
+def pack(weights: Weights, source: Place, vectors: int) -> Packed:
+    """Order the weights of a layer for blocks of so many vectors."""
+    outputs, rows, columns, channels = weights.mean.shape
+    whole = (rows, columns) == (source.map.height, source.map.width) and not any(source.border)
+    run_rows, run = (1, rows * columns * source.stride) if whole else (rows, columns * source.stride)
+    width = padded(outputs)
+
+    def ordered(tensor: np.ndarray) -> np.ndarray:
+        room = np.zeros((width, rows, columns, source.stride), np.float32)
+        room[:outputs, :, :, :channels] = tensor
+        return room.reshape(width, run_rows * run).T
+
+    parts = [ordered(weights.mean)]
+    if isinstance(weights.var, np.ndarray):
+        parts.append(ordered(weights.var))
+    together = np.stack(parts, 1)  # [K, 1 or 2, width]
+    count = width // LANES
+    blocks = (vectors,) * (count // vectors) + ((count % vectors,) if count % vectors else ())
+    edges = np.cumsum((0, *blocks)) * LANES
+    numbers = np.concatenate([together[:, :, low:high].ravel() for low, high in itertools.pairwise(edges)])
+    bias = np.zeros((2, width), np.float32)
+    bias[:, :outputs] = weights.bias, weights.bias_var
+    rank1 = None
+    if isinstance(weights.var, Rank1):
+        inputs = np.zeros((rows, columns, source.stride), np.float32)
+        inputs[:, :, :channels] = weights.var.inputs
+        across = np.zeros(width, np.float32)
+        across[:outputs] = weights.var.outputs
+        rank1 = (inputs.reshape(run_rows, run), across)
+    return Packed(numbers, bias, rank1, run_rows, run, blocks)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One product with all that its code needs: offsets are in the buffer of constants.
+
+    Attributes:
+        step: what it computes.
+        source: where its input lies.
+        target: where its output goes.
+        packed: its weights in order.
+        tile: how much is held in registers.
+        numbers: the offset of the weights.
+        bias: of the biases.
+        inputs: of the inputs' part of variances in product form.
+        outputs: of the outputs' part.
+        random: whether the output has a variance.
+    """
+
+    step: Product
+    source: Place
+    target: Place
+    packed: Packed
+    tile: Tile
+    numbers: int
+    bias: int
+    inputs: int
+    outputs: int
+    random: bool
+
+    @property
+    def full(self) -> bool:
+        """Whether each weight has a variance of its own."""
+        return self.random and self.step.weights.var is not None and self.packed.rank1 is None
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """Where everything of a plan lies, for one batch size.
+
+    Attributes:
+        places: of each value.
+        constants: all of them.
+        scratch: how many numbers the scratch buffer has.
+        standard: the offsets of what inputs are standardized by: means, factors.
+        layers: of each product, by its step.
+        together: the offset of each average's factors, by its step.
+        table: of the points of a classification's outputs (`[C + 1, padded K]`, the last row 1 for a point and 0 for padding).
+        room: the offset in the scratch buffer of what these need.
+        targets: the offsets of a regression's scale and shift.
+    """
+
+    places: tuple[Place, ...]
+    constants: np.ndarray
+    scratch: int
+    standard: tuple[int, int]
+    layers: Mapping[int, Layer]
+    together: Mapping[int, int]
+    table: int
+    room: int
+    targets: tuple[int, int]
+
+
+@dataclass
+class _Constants:
+    parts: list[np.ndarray] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, values: Any) -> int:
+        """The offset of an array, padded to whole vectors."""
+        flat = np.asarray(values, np.float32).ravel()
+        room = np.zeros(padded(flat.size), np.float32)
+        room[: flat.size] = flat
+        self.parts.append(room)
+        self.size += room.size
+        return self.size - room.size
+
+
+def arrange(plan: Plan, batch: int, tiles: Mapping[int, Tile] | None = None) -> Arrangement:
+    """Where everything of a plan lies.
+
+    Args:
+        plan: What is computed.
+        batch: For how many inputs at a time.
+        tiles: By step, where another tile than the customary one is wanted.
+    """
+    at, size = places(plan, batch)
+    constants = _Constants()
+    channels = plan.maps[0].channels
+    standard = [constants.add(np.resize(each, channels)) for each in (plan.input_mean, plan.input_scale)]
+    layers, together = {}, {}
+    for index, step in enumerate(plan.steps):
+        if isinstance(step, Product):
+            tile = (tiles or {}).get(index) or default_tile(plan, step, batch)
+            layers[index] = _layer(plan, step, at, tile, constants)
+        elif isinstance(step, Average):
+            together[index] = constants.add(step.together)
+    table = np.zeros((plan.outputs + 1, padded(len(plan.points))), np.float32)
+    table[:-1, : len(plan.points)] = plan.points.T
+    table[-1, : len(plan.points)] = 1
+    points, targets = constants.add(table), (constants.add(plan.target_scale), constants.add(plan.target_shift))
+    together_size = size + 2 * plan.outputs * padded(len(plan.points))
+    numbers = np.concatenate(constants.parts)
+    return Arrangement(at, numbers, together_size, (standard[0], standard[1]), layers, together, points, size, targets)
+
+
+def _layer(plan: Plan, step: Product, at: tuple[Place, ...], tile: Tile, constants: _Constants) -> Layer:
+    source, target = at[step.source], at[step.target]
+    packed = pack(step.weights, source, tile.vectors)
+    first, second = packed.rank1 if packed.rank1 is not None else (np.zeros(0), np.zeros(0))
+    return Layer(
+        step, source, target, packed, tile, constants.add(packed.numbers), constants.add(packed.bias),
+        constants.add(first), constants.add(second), plan.random[step.target],
+    )  # fmt: skip
+
+
+def default_tile(plan: Plan, step: Product, batch: int) -> Tile:
+    """A tile that keeps 8 to 12 vectors of sums in registers."""
+    target = plan.maps[step.target]
+    vectors = padded(target.channels) // LANES
+    positions = batch if target.height * target.width == 1 else target.width
+    room = 12 // (2 if plan.random[step.target] else 1)
+    wide = min(vectors, room if positions == 1 else max(1, room // 3))
+    return Tile(min(positions, max(1, room // wide)), wide)

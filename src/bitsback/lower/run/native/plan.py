@@ -1,0 +1,196 @@
+"""What a native library computes, as plain data: the steps of a network over feature maps, and its weights.
+
+A plan knows neither TVM nor PyTorch. Feature maps are (height, width, channels), channels last; vectors are maps of one
+position. Where a value is random, every step is over mean and variance.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Map:
+    """The shape of one value."""
+
+    height: int
+    width: int
+    channels: int
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has."""
+        return self.height * self.width * self.channels
+
+
+@dataclass(frozen=True)
+class Rank1:
+    """Variances that are a product of what their input and what their output has.
+
+    Attributes:
+        inputs: `[KH, KW, I]`.
+        outputs: `[O]`.
+    """
+
+    inputs: np.ndarray
+    outputs: np.ndarray
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Of a linear or convolution layer.
+
+    Attributes:
+        mean: `[O, KH, KW, I]`.
+        bias: `[O]`.
+        var: `[O, KH, KW, I]`, in a product form, or None for weights that are points.
+        bias_var: `[O]`.
+    """
+
+    mean: np.ndarray
+    bias: np.ndarray
+    var: np.ndarray | Rank1 | None
+    bias_var: np.ndarray
+
+    def scaled(self, scale: np.ndarray, shift: np.ndarray) -> "Weights":
+        """With what a norm after the layer does to each output: scale · y + shift."""
+        over = scale.reshape(-1, 1, 1, 1)
+        var = self.var * over**2 if isinstance(self.var, np.ndarray) else self.var
+        return Weights(self.mean * over, self.bias * scale + shift, var, self.bias_var * scale**2)
+
+
+@dataclass(frozen=True)
+class Product:
+    """A linear or convolution layer.
+
+    Attributes:
+        factor: what its variances are multiplied by in the end.
+    """
+
+    source: int
+    target: int
+    weights: Weights
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class Rectify:
+    """A ReLU."""
+
+    source: int
+    target: int
+
+
+@dataclass(frozen=True)
+class Largest:
+    """A max pool without padding: of random values, the one with the largest mean."""
+
+    source: int
+    target: int
+    size: tuple[int, int]
+    stride: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Average:
+    """The average over all positions.
+
+    Attributes:
+        together: `[C]`, what the variances of independent positions are multiplied by.
+    """
+
+    source: int
+    target: int
+    together: np.ndarray
+
+
+@dataclass(frozen=True)
+class View:
+    """Every `step`-th row and column of a value, its channels from `channel` on of the result."""
+
+    source: int
+    step: tuple[int, int] = (1, 1)
+    channel: int = 0
+
+
+@dataclass(frozen=True)
+class Sum:
+    """The sum of two values; what a view does not reach counts 0.
+
+    Attributes:
+        factor: what its variances are multiplied by in the end.
+    """
+
+    first: View
+    second: View
+    target: int
+    factor: float = 1.0
+
+
+Step: TypeAlias = Product | Rectify | Largest | Average | Sum
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole program.
+
+    Attributes:
+        task: "classification" or "regression".
+        input_shape: of one input, as the program takes it: (C, H, W), or (D,).
+        input_mean: what is subtracted from each channel or feature.
+        input_scale: what each is multiplied by afterwards.
+        steps: in order. Value 0 is the standardized input.
+        maps: the shape of each value.
+        random: whether each value has a variance.
+        points: `[K, C]` standard deviations at which random outputs are looked at; `[1, C]` zeros where they are not random.
+        target_scale: of a regression's means: y · scale + shift.
+        target_shift: the same.
+        noise_var: of a regression, in squared target units.
+    """
+
+    task: str
+    input_shape: tuple[int, ...]
+    input_mean: np.ndarray
+    input_scale: np.ndarray
+    steps: tuple[Step, ...]
+    maps: tuple[Map, ...]
+    random: tuple[bool, ...]
+    points: np.ndarray
+    target_scale: np.ndarray = field(default_factory=lambda: np.ones(0, np.float32))
+    target_shift: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    noise_var: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+
+    @property
+    def outputs(self) -> int:
+        """Classes, or targets."""
+        return self.maps[-1].channels
+
+    def changed(self, steps: Mapping[int, Step]) -> "Plan":
+        """With other steps in the places of some."""
+        return replace(self, steps=tuple(steps.get(index, step) for index, step in enumerate(self.steps)))
+
+
+def sources(step: Step) -> tuple[int, ...]:
+    """The values that a step reads."""
+    return (step.first.source, step.second.source) if isinstance(step, Sum) else (step.source,)
+
+
+def cost(plan: Plan) -> tuple[int, int]:
+    """What one input asks of a machine at least.
+
+    Returns:
+        Multiply-adds of the products, and bytes of their weights in float32.
+    """
+    operations, stored = 0, 0
+    for step in plan.steps:
+        if isinstance(step, Product):
+            target, weight = plan.maps[step.target], step.weights
+            each = weight.mean.size * target.height * target.width
+            full = isinstance(weight.var, np.ndarray)
+            operations += each * (1 + full + plan.random[step.source])
+            stored += 4 * weight.mean.size * (1 + full)
+    return operations, stored
