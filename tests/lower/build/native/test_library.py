@@ -112,7 +112,7 @@ def test_a_regression_has_its_units(form):
     check(program(REFERENCE["mlp"]((4,), 3, hidden=(10,)), (4,), FORMS[form], "regression"), [Entry(2)], 4)
 
 
-@pytest.mark.parametrize("tile", [Tile(1, 1), Tile(2, 3), Tile(5, 1), Tile(3, 4)])
+@pytest.mark.parametrize("tile", [Tile(1, 1), Tile(2, 3), Tile(5, 1, 7), Tile(3, 4, 16)])
 def test_no_tile_changes_what_is_computed(tile):
     torch.manual_seed(0)
     of = program(Residual(), (2, 11, 7), FORMS["propagated"])

@@ -33,7 +33,8 @@ class Code:
             index = tirx.Var(name, "int32")
             with self._block() as statements:
                 body(index)
-            self.add(tirx.For(index, integer(0), integer(count), tirx.ForKind.SERIAL, joined(statements)))
+            if statements:
+                self.add(tirx.For(index, integer(0), integer(count), tirx.ForKind.SERIAL, joined(statements)))
 
     def registers(self, count: int) -> "Registers":
         """`count` vectors that stay in registers while every index is a number."""

@@ -9,8 +9,8 @@ for sums of products of independent variables). Where s is a product of a factor
 for all outputs. A tile of positions by vectors of outputs is held in registers.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from bitsback.lower.build.native.code import LANES, Code, Registers, number, scalar, spread, vector
 from bitsback.lower.run.native.packing import Layer
@@ -27,9 +27,16 @@ def product(code: Code, layer: Layer, weights: Any, scratch: Any) -> None:
         start, at = first, offset
         code.loop(
             count,
-            lambda block, start=start, at=at, vectors=vectors: _positions(
+            lambda block, start=start, at=at, vectors=vectors: _parts(
                 _Block(
-                    code, layer, weights, scratch, vectors, start + block * vectors * LANES, at + block * per * vectors
+                    code,
+                    layer,
+                    weights,
+                    scratch,
+                    vectors,
+                    start + block * vectors * LANES,
+                    at + block * per * vectors,
+                    _Part(0, 0, begins=True, ends=True),
                 )
             ),
             "block",
@@ -37,9 +44,18 @@ def product(code: Code, layer: Layer, weights: Any, scratch: Any) -> None:
         first, offset = first + count * vectors * LANES, offset + count * per * vectors
 
 
+class _Part(NamedTuple):
+    """So many numbers of each row of the input, from `start` on."""
+
+    start: int
+    length: int
+    begins: bool
+    ends: bool
+
+
 @dataclass(frozen=True)
 class _Block:
-    """So many vectors of outputs, from the output `first` on, whose weights begin at `at`."""
+    """So many vectors of outputs, from the output `first` on, whose weights begin at `at`; and the part that is added up."""
 
     code: Code
     layer: Layer
@@ -48,6 +64,17 @@ class _Block:
     vectors: int
     first: Any
     at: Any
+    part: _Part
+
+
+def _parts(block: _Block) -> None:
+    """A block part by part: the weights of one stay in the first cache while all positions pass over them."""
+    run, depth = block.layer.packed.run, block.layer.tile.depth
+    if not depth or block.layer.packed.rows > 1:
+        depth = run
+    for start in range(0, run, depth):
+        part = _Part(start, min(depth, run - start), begins=start == 0, ends=start + depth >= run)
+        _positions(replace(block, part=part))
 
 
 def _positions(block: _Block) -> None:
@@ -85,11 +112,11 @@ def _tiles(block: _Block, count: int, read: tuple[Any, int], written: tuple[Any,
 
 
 def _tile(block: _Block, read: list[Any], written: list[Any]) -> None:
-    code, layer = block.code, block.layer
-    registers = _biases(block, len(read))
+    code, layer, part = block.code, block.layer, block.part
+    registers = _biases(block, len(read)) if part.begins else _kept(block, written)
 
     def line(kernel_row: Any) -> None:
-        code.loop(layer.packed.run, lambda k: _accumulate(block, registers, read, (kernel_row, k)), "k")
+        code.loop(part.length, lambda k: _accumulate(block, registers, read, (kernel_row, part.start + k)), "k")
 
     code.loop(layer.packed.rows, line, "kernel_row")
     _write(block, registers, read, written)
@@ -106,10 +133,22 @@ def _biases(block: _Block, positions: int) -> Registers:
     return registers
 
 
+def _kept(block: _Block, written: list[Any]) -> Registers:
+    """The sums of a tile as the parts before left them."""
+    target = block.layer.target
+    moments = [each for each in (target.mean, target.var) if each is not None]
+    registers = block.code.registers(len(written) * block.vectors * len(moments))
+    for index in range(len(written) * block.vectors):
+        at = written[index // block.vectors] + index % block.vectors * LANES
+        for which, moment in enumerate(moments):
+            registers[index * len(moments) + which] = vector(block.scratch, moment + at)
+    return registers
+
+
 def _write(block: _Block, registers: Registers, read: list[Any], written: list[Any]) -> None:
     code, layer, target = block.code, block.layer, block.layer.target
     for each, at in enumerate(written):
-        tied = _tied(block, read[each]) if layer.random and layer.packed.rank1 is not None else None
+        tied = _tied(block, read[each]) if block.part.ends and layer.random and layer.packed.rank1 is not None else None
         for column in range(block.vectors):
             index, there = each * block.vectors + column, at + column * LANES
             if target.var is None:
@@ -118,7 +157,7 @@ def _write(block: _Block, registers: Registers, read: list[Any], written: list[A
             var = registers[2 * index + 1]
             if tied is not None:
                 var = var + tied * vector(block.weights, layer.outputs + block.first + column * LANES)
-            if layer.step.factor != 1:
+            if block.part.ends and layer.step.factor != 1:
                 var = var * spread(layer.step.factor)
             code.store(block.scratch, target.mean + there, registers[2 * index])
             code.store(block.scratch, target.var + there, var)
@@ -131,26 +170,22 @@ def _accumulate(block: _Block, registers: Any, read: list[Any], at: tuple[Any, A
     source, moments = layer.source, 2 if layer.random else 1
     stored = 2 if layer.full else 1
     where = block.at + (kernel_row * layer.packed.run + k) * (stored * block.vectors * LANES)
-    apart = [position + kernel_row * source.row + k for position in read]
-    means = [code.let(spread(scalar(scratch, source.mean + each))) for each in apart]
-    variances = (
-        [code.let(spread(scalar(scratch, source.var + each))) for each in apart] if source.var is not None else []
-    )
-    seconds = []
+    columns = range(block.vectors)
+    means = [code.let(vector(block.weights, where + column * LANES)) for column in columns]
+    squares = [code.let(each * each) for each in means] if layer.random and source.var is not None else []
+    variances = []
     if layer.full:
-        assert source.second is not None
-        seconds = [code.let(spread(scalar(scratch, source.second + each))) for each in apart]
-    for column in range(block.vectors):
-        weight = code.let(vector(block.weights, where + column * LANES))
-        square = code.let(weight * weight) if variances and layer.random else None
-        var = code.let(vector(block.weights, where + (block.vectors + column) * LANES)) if layer.full else None
-        for each, mean in enumerate(means):
-            index = (each * block.vectors + column) * moments
-            registers[index] = registers[index] + mean * weight
-            if var is not None:
-                registers[index + 1] = registers[index + 1] + seconds[each] * var
-            if square is not None:
-                registers[index + 1] = registers[index + 1] + variances[each] * square
+        variances = [code.let(vector(block.weights, where + (block.vectors + column) * LANES)) for column in columns]
+    pairs = [(source.mean, means, 0), (source.second, variances, 1), (source.var, squares, 1)]
+    for each, position in enumerate(read):
+        apart = position + kernel_row * source.row + k
+        for offset, weights, moment in pairs:
+            if not weights:
+                continue
+            value = code.let(spread(scalar(scratch, offset + apart)))
+            for column, weight in enumerate(weights):
+                index = (each * block.vectors + column) * moments + moment
+                registers[index] = registers[index] + value * weight
 
 
 def _tied(block: _Block, read: Any) -> Any:

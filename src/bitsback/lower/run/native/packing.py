@@ -22,10 +22,12 @@ class Tile:
     Attributes:
         positions: rows of the batch, or neighbouring positions of a map, at a time.
         vectors: of outputs.
+        depth: how many numbers of the input are added up before the next tile's turn; 0 for all. Only of vectors.
     """
 
     positions: int
     vectors: int
+    depth: int = 0
 
 
 @dataclass(frozen=True)
