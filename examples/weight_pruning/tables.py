@@ -7,7 +7,7 @@ from statistics import mean
 from bitsback.measure.journal import Measurement
 from bitsback.report.evidence import finite, select
 from bitsback.report.quantity import Kind, between, quantity, shown
-from bitsback.report.tables import Cell, Table, best
+from bitsback.report.tables import Cell, Line, Table, best
 from examples.weight_pruning.evidence import Rows, cell, methods, over_seeds, percent, seconds_to
 from examples.weight_pruning.methods import DATASETS, METHODS, PUBLISHED, SPARSITIES
 from examples.weight_pruning.worth import POSTERIOR, PRUNED, Duel, duels, verdict
@@ -24,18 +24,18 @@ def worth(rows: Rows, dataset: str) -> Table | None:
     return Table(
         f"{DATASETS[dataset]}: what the posterior is worth",
         verdict(found),
-        ("figure", f"{METHODS[POSTERIOR].title}, {percent(PRUNED)} pruned", "best SGD, unpruned", "better"),
-        tuple((quantity(duel.what).title, _worth_cells(duel)) for duel in found),
-        prose=1,
+        ("figure", f"{METHODS[POSTERIOR].title}, {percent(PRUNED)} pruned", "best SGD, unpruned"),
+        tuple(_worth_line(duel) for duel in found),
     )
 
 
-def _worth_cells(duel: Duel) -> tuple[Cell, ...]:
+def _worth_line(duel: Duel) -> Line:
     mine = cell(duel.posterior, duel.what, best=duel.lead > 0)
     theirs = cell(duel.baseline, duel.opponent, best=duel.lead < 0)
     note = ", by its total: a point has no knowledge" if duel.opponent != duel.what else ""
     doubt = "" if duel.clear else "; the seeds' ranges overlap"
-    return mine, theirs, Cell(f"{duel.winner or 'Neither'}, beside {METHODS[duel.method].title}{note}{doubt}")
+    told = f"Better: {duel.winner or 'neither'}, beside {METHODS[duel.method].title}{note}{doubt}."
+    return Line(quantity(duel.what).title, (mine, theirs), told)
 
 
 def accuracy(rows: Rows, dataset: str) -> Table:
@@ -51,7 +51,7 @@ def accuracy(rows: Rows, dataset: str) -> Table:
         made = [cell(column[line], "accuracy", best=line in top[place]) for place, column in enumerate(columns)]
         told = [f"({shown(value, 'share')})" for value in known] + [""] * (len(made) - len(known))
         cells = (Cell(one.text, detail, one.spread, one.best) for one, detail in zip(made, told, strict=True))
-        body.append((_title(method, saliency), tuple(cells)))
+        body.append(Line(_title(method, saliency), tuple(cells)))
     head = tuple(percent(share) for share in SPARSITIES)
     name = f"{DATASETS[dataset]}: accuracy by share pruned (published)"
     return Table(name, "", ("method", *head), tuple(body))
@@ -72,7 +72,7 @@ def uncertainty(rows: Rows, dataset: str) -> Table:
         "",
         ("method", *(quantity(what).title for what in _UNCERTAINTY)),
         tuple(
-            (
+            Line(
                 f"{METHODS[method].title}, {percent(share)}",
                 tuple(cell(found[what].get((method, share), []), what) for what in _UNCERTAINTY),
             )
@@ -85,7 +85,7 @@ def cost(rows: Rows, dataset: str) -> Table:
     """Wall time of training, an epoch and until the published accuracy, and the KL."""
     wanted = PUBLISHED[dataset]["sgd"][0]
     body = [
-        (
+        Line(
             METHODS[name].title,
             (_figure(rows, "epoch_seconds", name), _reached(rows, name, wanted), _figure(rows, "kl", name)),
         )
@@ -120,7 +120,7 @@ def latency(rows: Rows, dataset: str) -> Table | None:
             [_quartiles(row, f"{row.value:.2f}×", "number") for row in _timed(rows, "latency_ratio", name, share)]
             for share in SPARSITIES[1:]
         ]
-        body.append((METHODS[name].title, tuple(each[-1] if each else Cell("–") for each in (dense, *ratios))))
+        body.append(Line(METHODS[name].title, tuple(each[-1] if each else Cell("–") for each in (dense, *ratios))))
     return Table(f"{DATASETS[dataset]}: latency by share pruned", "", head, tuple(body)) if body else None
 
 
@@ -139,14 +139,14 @@ def survival(parts: Mapping[str, Rows]) -> Table | None:
         found = over_seeds(rows, "survival_auroc", "predicted_by")
         if found:
             std, size = found.get(("std",), []), found.get(("mean",), [])
-            cells = (*(_score(values) for values in (std, size)), Cell(_survivors(mean(std)) if std else ""))
-            body.append((DATASETS[dataset], cells))
-    head = ("data", "by a small std alone", "by |mean| alone", "what the std says")
+            cells = tuple(_score(values) for values in (std, size))
+            body.append(Line(DATASETS[dataset], cells, _survivors(mean(std)) if std else ""))
+    head = ("data", "by a small std alone", "by |mean| alone")
     caption = (
         f"Does it tell the {percent(1 - PRUNED)} of the weights that survive from the others? The area under the ROC curve: "
         "at 1 always, at 0.5 no better than chance; below it, the opposite is true."
     )
-    return Table("What predicts survival", caption, head, tuple(body), prose=1) if body else None
+    return Table("What predicts survival", caption, head, tuple(body)) if body else None
 
 
 def _score(values: Sequence[float]) -> Cell:

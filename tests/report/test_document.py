@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from bitsback.report.document import Document, Section, render
 from bitsback.report.provenance import provenance
-from bitsback.report.tables import Cell, Table
+from bitsback.report.tables import Cell, Line, Table
 
 from .journal import HOSTILE
 from .test_page import Page
@@ -13,7 +13,7 @@ def document(*sections):
 
 
 def section(*titles):
-    tables = tuple(Table(title, "", ("name", "figure"), (("a", (Cell("1"),)),)) for title in titles)
+    tables = tuple(Table(title, "", ("name", "figure"), (Line("a", (Cell("1"),)),)) for title in titles)
     return Section("part", "A part", "What it says.", ("make rows", "make more"), tables=tables)
 
 

@@ -105,8 +105,15 @@ def test_a_percentage_stays_on_one_line(text):
 
 def test_a_table_that_a_phone_cannot_hold_says_that_there_is_more(text):
     tables = re.findall(r"<thead>.*?</thead>", text, re.DOTALL)
-    wide = [head for head in tables if head.count("<th ") > 3 or "prose" in head]
+    wide = [head for head in tables if head.count("<th ") > 3]
     assert text.count('class="sideways"') == len(wide) > 0
+
+
+def test_a_note_is_a_line_of_its_own_as_wide_as_its_table(text):
+    tables = [table for table in re.findall(r"<table.*?</table>", text, re.DOTALL) if 'class="note"' in table]
+    assert tables
+    for table in tables:
+        assert set(re.findall(r'<tr class="note"><td colspan="(\d+)">', table)) == {str(table.count('scope="col"'))}
 
 
 def test_the_name_of_the_out_of_distribution_set_reaches_the_page():

@@ -9,13 +9,13 @@ from .journal import DENSE, ENSEMBLE, HOSTILE, full, row
 
 
 def cells(table):
-    return {(name, table.head[1 + at]): cell for name, found in table.rows for at, cell in enumerate(found)}
+    return {(name, table.head[1 + at]): cell for name, found, _ in table.rows for at, cell in enumerate(found)}
 
 
 def test_cost_is_told_beside_the_dense_network():
     table = cost(full())
     found = cells(table)
-    assert [name for name, _ in table.rows] == ["dense point", "compressed point", "compressed ensemble"]
+    assert [line.name for line in table.rows] == ["dense point", "compressed point", "compressed ensemble"]
     assert found["compressed point", "File"].detail == "10.0× smaller"
     assert found["compressed ensemble", "Latency, batch 1"].detail == "3.90× slower"
     assert found["dense point", "File"].detail == ""
@@ -30,9 +30,15 @@ def test_a_performance_figure_stands_beside_the_quality_of_the_same_network():
 
 def test_the_best_of_a_row_depends_on_the_direction():
     found = cells(quality(full()))
-    assert found["Accuracy", "compressed ensemble"].best
-    assert found["NLL (nats)", "dense point"].best
-    assert sum(cell.best for (name, _), cell in found.items() if name == "Accuracy") == 1
+    assert found["Accuracy\u00a0↑", "compressed ensemble"].best
+    assert found["NLL (nats)\u00a0↓", "dense point"].best
+    assert sum(cell.best for (name, _), cell in found.items() if name == "Accuracy\u00a0↑") == 1
+
+
+def test_every_metric_says_what_it_means_and_only_one_with_a_direction_has_an_arrow():
+    table = quality([*full(), row("interval_coverage_90", 0.9, **DENSE)])
+    assert all(line.note.endswith(".") for line in table.rows)
+    assert [line.name for line in table.rows if line.name[-1] not in "↑↓"] == ["Interval coverage, 90 %"]
 
 
 def test_equal_figures_have_no_best():
@@ -42,7 +48,7 @@ def test_equal_figures_have_no_best():
 
 def test_a_network_without_a_figure_gets_a_dash():
     rows = [row("accuracy", 0.9, **DENSE), row("nll", 0.3, **ENSEMBLE)]
-    assert cells(quality(rows))["Accuracy", "compressed ensemble"].text == "–"
+    assert cells(quality(rows))["Accuracy\u00a0↑", "compressed ensemble"].text == "–"
 
 
 def test_sweeps_and_perturbed_rows_stay_out_of_the_quality_table():
@@ -57,14 +63,14 @@ def test_tables_without_rows_are_none():
 def test_the_sweep_has_every_sparsity():
     table = sweep(full())[0]
     assert table.head == ("pruned", "0 %", "50 %", "90 %", "98 %")
-    assert {name for name, _ in table.rows} == {"SNR", "magnitude"}
+    assert {line.name for line in table.rows} == {"SNR", "magnitude"}
 
 
 def test_the_summary_prints_both_tables():
     text = printed(summary(full()))
     assert "compressed ensemble" in text
     assert "10.0× smaller" in text
-    assert "NLL (nats)" in text
+    assert "NLL (nats)\u00a0↓" in text
 
 
 def test_the_summary_of_nothing_says_what_to_do():

@@ -4,7 +4,7 @@ from bitsback.report.evidence import Rows
 from bitsback.report.figures.layers import params
 from bitsback.report.figures.sparsity import METRICS, curves
 from bitsback.report.quantity import quantity, shown
-from bitsback.report.tables import Cell, Table
+from bitsback.report.tables import Cell, Line, Table
 
 
 def sweep(rows: Rows) -> list[Table]:
@@ -17,7 +17,8 @@ def sweep(rows: Rows) -> list[Table]:
         body = []
         for line in lines:
             at = dict(zip(map(float, line.x), map(float, line.y), strict=True))
-            body.append((line.label, tuple(Cell(shown(at[x], named.kind) if x in at else "–") for x in levels)))
+            cells = tuple(Cell(shown(at[x], named.kind) if x in at else "–") for x in levels)
+            body.append(Line(line.label, cells))
         if body:
             head = tuple(f"{100 * level:g} %" for level in levels)
             tables.append(Table(named.title, "", ("pruned", *head), tuple(body)))
@@ -30,7 +31,7 @@ def every_layer(rows: Rows) -> Table | None:
     if not found:
         return None
     body = tuple(
-        (
+        Line(
             layer.name,
             (
                 Cell(layer.shape),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from rich.console import Group
 from rich.table import Table as RichTable
@@ -28,7 +29,7 @@ from bitsback.report.promise import promise
 from bitsback.report.quantity import QUALITY, Quantity, between, quantity, shown, times
 
 _WORDS = {"file_bytes": ("smaller", "larger"), "latency": ("faster", "slower"), "kept_parameters": ("fewer", "more")}
-_ARROWS = {"higher": "↑ higher", "lower": "↓ lower", "": ""}
+_ARROWS = {"higher": "\u00a0↑", "lower": "\u00a0↓", "": ""}
 
 
 @dataclass(frozen=True)
@@ -48,15 +49,28 @@ class Cell:
     best: bool = False
 
 
+class Line(NamedTuple):
+    """A row of a table.
+
+    Attributes:
+        name: What its figures are.
+        cells: The figures.
+        note: What they say, in words; small print across the whole table.
+    """
+
+    name: str
+    cells: tuple[Cell, ...]
+    note: str = ""
+
+
 @dataclass(frozen=True)
 class Table:
-    """A table: column names; rows of a name and cells; `prose` names the last columns that hold words, not figures."""
+    """A table: the names of its columns, that of the rows' names first, and rows."""
 
     title: str
     caption: str
     head: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
-    prose: int = 0
+    rows: tuple[Line, ...]
 
 
 def cost(rows: Rows) -> Table | None:
@@ -68,7 +82,9 @@ def cost(rows: Rows) -> Table | None:
     columns = [(what, batch) for what, batch in wanted if any(_row(found, what, batch, one) for one in networks)]
     if not networks:
         return None
-    body = [(which.name, tuple(_cost_cell(found, what, batch, which) for what, batch in columns)) for which in networks]
+    body = [
+        Line(which.name, tuple(_cost_cell(found, what, batch, which) for what, batch in columns)) for which in networks
+    ]
     head = tuple(quantity(what).name + (f", batch {batch:g}" if batch else "") for what, batch in columns)
     return Table(
         "Cost, beside the dense network",
@@ -88,11 +104,10 @@ def quality(rows: Rows) -> Table | None:
         return None
     return Table(
         "Quality on the test split",
-        "All metrics together, because each can be bought with another. Bold marks the best of a row."
-        + (f" Out of distribution (OOD): {strange}." if strange else ""),
-        ("metric", *(which.name for which in networks), "better", "what it says"),
-        tuple((quantity(what).title, _quality_cells(found, what, networks)) for what in present),
-        prose=2,
+        "All metrics together, because each can be bought with another. An arrow points to where better is, and bold marks "
+        "the best of a row." + (f" Out of distribution (OOD): {strange}." if strange else ""),
+        ("metric", *(which.name for which in networks)),
+        tuple(_quality_line(found, what, networks) for what in present),
     )
 
 
@@ -102,16 +117,17 @@ def facts(rows: Rows) -> Table | None:
     found = [row for row in settled(rows) if row.what in names and finite(row)]
     several = len(variants(found)) > 1
     body = tuple(
-        (
+        Line(
             quantity(row.what).title + (f", {variant(row).name or 'network'}" if several else ""),
-            (_cell(row), Cell(quantity(row.what).meaning)),
+            (_cell(row),),
+            quantity(row.what).meaning,
         )
         for name in names
         for row in found
         if row.what == name
     )
     title = "The posterior in numbers" if is_imported(rows) else "Training in numbers"
-    return Table(title, "", ("figure", "value", "what it says"), body, prose=1) if body else None
+    return Table(title, "", ("figure", "value"), body) if body else None
 
 
 def batches(rows: Rows) -> list[float | None]:
@@ -137,14 +153,13 @@ def summary(rows: Iterable[Measurement]) -> Group:
 
 
 def on_terminal(table: Table) -> RichTable:
-    """Gives a table as the terminal shows it: without its caption and the last of two columns of prose."""
-    last = len(table.head) - (1 if table.prose == 2 else 0)
+    """Gives a table as the terminal shows it: without its caption and notes."""
     drawn = RichTable(title=Text(table.title), title_justify="left", header_style="bold", pad_edge=False)
-    for index, name in enumerate(table.head[:last]):
+    for index, name in enumerate(table.head):
         drawn.add_column(Text(name), justify="left" if index == 0 else "right")
-    for name, cells in table.rows:
-        texts = [Text(f"{cell.text}\n{cell.detail}".strip(), style="bold" if cell.best else "") for cell in cells]
-        drawn.add_row(Text(name), *texts[: last - 1])
+    for line in table.rows:
+        texts = [Text(f"{cell.text}\n{cell.detail}".strip(), style="bold" if cell.best else "") for cell in line.cells]
+        drawn.add_row(Text(line.name), *texts)
     return drawn
 
 
@@ -164,13 +179,12 @@ def _cost_cell(rows: Rows, what: str, batch: float | None, which: Variant) -> Ce
     return replace(_cell(row), detail=times(less, *_WORDS[what])) if less else _cell(row)
 
 
-def _quality_cells(rows: Rows, what: str, networks: Sequence[Variant]) -> tuple[Cell, ...]:
+def _quality_line(rows: Rows, what: str, networks: Sequence[Variant]) -> Line:
     named = quantity(what)
     found = [value(rows, what, which) for which in networks]
-    texts = [_cell(row) if row else Cell("–") for row in found]
     top = best([row.value if row else None for row in found], named)
-    marked = tuple(replace(cell, best=index in top) for index, cell in enumerate(texts))
-    return (*marked, Cell(_ARROWS[named.better]), Cell(named.meaning))
+    cells = [replace(_cell(row) if row else Cell("–"), best=index in top) for index, row in enumerate(found)]
+    return Line(named.title + _ARROWS[named.better], tuple(cells), named.meaning)
 
 
 def best(values: Sequence[float | None], named: Quantity) -> set[int]:
