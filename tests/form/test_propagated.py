@@ -12,8 +12,11 @@ from bitsback.given.network import trace
 from bitsback.given.normalization import Normalization
 from bitsback.given.reference import mlp
 from bitsback.moments.calibration import calibration
+from bitsback.moments.check import propagate
+from bitsback.moments.interpret import GaussianInterpreter
 from bitsback.moments.own import own_rules
 from bitsback.moments.quadrature import smooth
+from bitsback.moments.rules import rules
 from bitsback.posterior.contract import Gaussian
 from tests.networks import posterior_over
 
@@ -105,6 +108,17 @@ def test_factors_are_in_the_program():
     ]
     assert off[0] == pytest.approx(-0.5, abs=0.05)  # one branch twice has four times its variance, and not two times
     assert off[1] == pytest.approx(0, abs=0.1)
+
+
+def test_the_factors_of_the_members_are_by_node_of_their_network():
+    traced, inputs = trace(Twice(), (6,)), torch.randn(30, 6)
+    posterior = posterior_over(traced)
+    assert PropagatedForm().members(traced, posterior, NUMBERS).factors == {}
+    members = PropagatedForm(calibration=calibration(inputs, 4)).members(traced, posterior, NUMBERS)
+    assert members.factors.keys() == {"linear", "linear_1", "add"}
+    by_name = GaussianInterpreter(members.network.graph, rules(), lambda node, _: members.factors.get(node.name, 1.0))
+    found = propagate(members.network, posterior, by_name, inputs)
+    torch.testing.assert_close(list(found.values())[-1], members.outputs(inputs))
 
 
 def test_without_points_the_program_holds_no_samples_and_its_figures_say_so():

@@ -1,14 +1,18 @@
 """Factors that make one pass spread as draws do."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from bitsback.given.network import Network, trace
 from bitsback.given.reference import lenet_5
 from bitsback.moments.calibration import calibration, fit_factors
 from bitsback.moments.check import Layer, check
 from bitsback.moments.correlated import CorrelatedInterpreter
+from bitsback.moments.interpret import GaussianInterpreter
 from bitsback.moments.monte_carlo import Draws
 from bitsback.moments.rules import rules
 from tests.networks import posterior_over
@@ -25,6 +29,17 @@ class Twice(nn.Module):
         return self.last(self.dense(inputs) + self.dense(inputs))
 
 
+class Pooled(nn.Module):
+    """An average over positions that are all the same where the input is, which only what they have in common tells."""
+
+    def __init__(self, pool: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.first, self.pool = nn.Conv2d(1, 5, 1), pool
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.pool(self.first(inputs)).flatten(1)
+
+
 def fitted(network: Network, inputs: Tensor, seed: int = 0) -> tuple[dict[str, float], CorrelatedInterpreter]:
     interpreter = CorrelatedInterpreter(network.graph, rules())
     found = fit_factors(network, posterior_over(network), interpreter, calibration(inputs, seed))
@@ -37,6 +52,34 @@ def test_branches_that_are_one_and_the_same_get_the_factor_that_they_lack() -> N
     assert found.keys() == {"linear", "linear_1", "add", "linear_2"}
     assert found["linear"] == pytest.approx(1, abs=0.15)
     assert found["add"] == pytest.approx(2, abs=0.2)  # (1 + 1)² of one variance, where the rule has 1 + 1
+
+
+@pytest.mark.parametrize(
+    ("pool", "averaged"),
+    [
+        (lambda maps: maps.mean((2, 3)), 16),
+        (lambda maps: functional.avg_pool2d(maps, 2), 4),
+        (lambda maps: functional.adaptive_avg_pool2d(maps, 1), 16),
+        (lambda maps: functional.avg_pool1d(maps.flatten(2), 8), 8),
+        (lambda maps: functional.adaptive_avg_pool1d(maps.flatten(2), 2), 8),
+    ],
+)
+def test_an_average_of_what_is_all_the_same_has_the_factor_that_independence_divides_by(
+    pool: Callable[[Tensor], Tensor], averaged: int
+) -> None:
+    network, inputs = trace(Pooled(pool), (1, 4, 4)), torch.arange(1.0, 9).reshape(8, 1, 1, 1).expand(8, 1, 4, 4)
+    interpreter = GaussianInterpreter(network.graph, rules())
+    found = fit_factors(network, posterior_over(network), interpreter, calibration(inputs, 0))
+    assert found.pop("conv2d") == pytest.approx(1, abs=0.15)
+    assert list(found.values()) == pytest.approx([averaged], rel=1e-3)
+
+
+@pytest.mark.parametrize("pool", [lambda maps: maps.mean((2, 3)), lambda maps: functional.avg_pool2d(maps, 2)])
+def test_an_average_whose_positions_common_part_is_known_needs_none(pool: Callable[[Tensor], Tensor]) -> None:
+    network = trace(Pooled(pool), (1, 4, 4))
+    found, _ = fitted(network, torch.arange(1.0, 9).reshape(8, 1, 1, 1).expand(8, 1, 4, 4))
+    assert found.keys() > {"conv2d"}
+    assert [factor for name, factor in found.items() if name != "conv2d"] == pytest.approx([1], rel=1e-3)
 
 
 def test_medians_are_those_of_the_draws_that_they_were_fitted_to() -> None:

@@ -105,9 +105,9 @@ class PropagatedForm:
         at = _points(units, self, network.outputs)
         known = {**rules(self.max_pool), **dict(self.own.rules)}
         interpreter = CorrelatedInterpreter(ordered.graph, known)
-        if self.calibration is not None:
-            fit_factors(ordered, posterior, interpreter, self.calibration)
-        return _Propagated(ordered, posterior, at, interpreter)
+        on = self.calibration
+        factors = {} if on is None else fit_factors(ordered, posterior, interpreter, on)
+        return _Propagated(ordered, posterior, at, interpreter, factors)
 
     def held(self, posterior: Posterior) -> dict[str, tuple[Tensor, ...]]:
         """Mean and variance of each random param."""
@@ -125,15 +125,27 @@ def _points(units: Units, form: PropagatedForm, outputs: int) -> Tensor | None:
 
 
 class _Propagated(nn.Module):
-    """The graph over Gaussians; its answers are the outputs at the points, or their moments where there are none."""
+    """The graph over Gaussians; its answers are the outputs at the points, or their moments where there are none.
+
+    Attributes:
+        network: the network in the order in which it is propagated.
+        interpreter: of its graph.
+        factors: what variances are multiplied by, by the name of the graph's node.
+        points: `[K, C]`, in standard deviations.
+    """
 
     points: Tensor | None
 
     def __init__(
-        self, network: Network, posterior: Posterior, points: Tensor | None, interpreter: GaussianInterpreter
+        self,
+        network: Network,
+        posterior: Posterior,
+        points: Tensor | None,
+        interpreter: GaussianInterpreter,
+        factors: dict[str, float],
     ) -> None:
         super().__init__()
-        self.network, self.interpreter = network, interpreter
+        self.network, self.interpreter, self.factors = network, interpreter, factors
         marginals = posterior.marginals()
         self.random = [name for name in dict.fromkeys(network.names) if name in marginals]
         self.shared = buffer_names((name for name in network.names if name not in marginals), "shared__")

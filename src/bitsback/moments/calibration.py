@@ -2,7 +2,7 @@
 
 From the first layer to the last, a node's factor is the median over its elements of Monte Carlo's variance over the
 propagated one, which has the factors before it in it already. Nodes that have one are those that sum what the rules take as
-independent: dense layers, convolutions and sums of branches.
+independent: dense layers, convolutions, sums of branches and averages over positions.
 """
 
 import hashlib
@@ -22,6 +22,8 @@ _aten = torch.ops.aten
 _SUMS = frozenset((
     *(_aten.linear.default, _aten.conv1d.default, _aten.conv2d.default, _aten.conv1d.padding, _aten.conv2d.padding),
     *(_aten.matmul.default, _aten.bmm.default, _aten.mm.default, _aten.add.Tensor, _aten.add_.Tensor),
+    *(_aten.mean.dim, _aten.avg_pool1d.default, _aten.avg_pool2d.default),
+    *(_aten.adaptive_avg_pool1d.default, _aten.adaptive_avg_pool2d.default),
 ))
 _DRAWS = 400
 _TINY = 1e-24  # a variance below it is that of a constant

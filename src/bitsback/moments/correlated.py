@@ -1,4 +1,8 @@
-"""Running a graph over Gaussians with what positions have in common (`positions`) carried along."""
+"""Running a graph over Gaussians with what positions have in common (`positions`) carried along.
+
+A factor on an average pool's variance (`calibration`) does not replace it. On inputs like those that it was fitted on it does; but how
+much positions have in common depends on the input, and it is strange inputs whose variance matters (docs/which.md, "Form").
+"""
 
 from collections.abc import Mapping
 from typing import Any
