@@ -1,7 +1,8 @@
 """Running a graph over Gaussians with what positions have in common (`positions`) carried along.
 
-A factor on an average pool's variance (`calibration`) does not replace it. On inputs like those that it was fitted on it does; but how
-much positions have in common depends on the input, and it is strange inputs whose variance matters (docs/which.md, "Form").
+A factor on an average pool's variance (`calibration`) does not replace it. On inputs like those that it was fitted on it
+does; on shuffled pixels, whose positions have other things in common, a ResNet-20's pool then had 0.78 of the draws' standard
+deviation, and 1.12 of it with both.
 """
 
 from collections.abc import Mapping
