@@ -22,6 +22,7 @@ from bitsback.lower.run.native.library import Entry, Library, open_library
 from bitsback.lower.run.native.packing import Tile
 from bitsback.lower.run.native.plan import Product
 from bitsback.lower.run.native.targets import TARGETS, runnable
+from bitsback.moments.calibration import calibration
 from tests.networks import posterior_over
 
 FORMS = {"point": PointForm(), "propagated": PropagatedForm(points=20)}
@@ -110,6 +111,19 @@ def test_it_answers_what_pytorch_answers_in_float64(form, make, shape):
 def test_a_regression_has_its_units(form):
     torch.manual_seed(0)
     check(program(REFERENCE["mlp"]((4,), 3, hidden=(10,)), (4,), FORMS[form], "regression"), [Entry(2)], 4)
+
+
+def test_it_averages_what_is_not_random_and_refuses_the_rest():
+    pooled = nn.Sequential(nn.Conv2d(1, 5, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 3))
+    check(program(pooled, (1, 6, 7), FORMS["point"]), [Entry(2)], 2)
+    with pytest.raises(ExportError, match=r"adaptive_avg_pool2d.* what random positions have in common"):
+        plan_of(program(pooled, (1, 6, 7), FORMS["propagated"]))
+
+
+def test_factors_of_variances_are_in_it():
+    torch.manual_seed(0)
+    inputs = torch.randn(16, 2, 11, 7)
+    check(program(Residual(), (2, 11, 7), PropagatedForm(points=20, calibration=calibration(inputs, 0))), [Entry(2)], 4)
 
 
 @pytest.mark.parametrize("tile", [Tile(1, 1), Tile(2, 3), Tile(5, 1, 7), Tile(3, 4, 16)])

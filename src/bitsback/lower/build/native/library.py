@@ -76,7 +76,7 @@ def _step(code: Code, buffers: tuple[Any, Any], step: Step, of: tuple[Arrangemen
         case Largest():
             pointwise.largest(code, scratch, at[step.source], at[step.target], (step.size, step.stride))
         case Average():
-            pointwise.average(code, buffers, at[step.source], at[step.target], arrangement.together[index])
+            pointwise.average(code, scratch, at[step.source], at[step.target])
         case Sum():
             pointwise.add(code, scratch, (at[step.first.source], at[step.second.source], at[step.target]), step)
 

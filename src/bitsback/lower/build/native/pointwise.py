@@ -111,32 +111,24 @@ def largest(
     _positions(code, target, position)
 
 
-def average(code: Code, buffers: tuple[Any, Any], source: Place, target: Place, together: int) -> None:
-    """The average over all positions."""
-    weights, scratch = buffers
+def average(code: Code, scratch: Any, source: Place, target: Place) -> None:
+    """The average over all positions of a value that is not random."""
     count = source.map.height * source.map.width
 
     def channels(each: Any, index: Any) -> None:
         at = index * LANES
-        sums = code.registers(2)
-        sums[0], sums[1] = spread(0.0), spread(0.0)
+        total = code.registers(1)
+        total[0] = spread(0.0)
 
         def position(row: Any, column: Any) -> None:
-            read = _offset(source, each, row, column) + at
-            sums[0] = sums[0] + vector(scratch, source.mean + read)
-            if source.var is not None:
-                sums[1] = sums[1] + vector(scratch, source.var + read)
+            total[0] = total[0] + vector(scratch, source.mean + _offset(source, each, row, column) + at)
 
         code.loop(
             source.map.height,
             lambda row: code.loop(source.map.width, lambda column: position(row, column), "column"),
             "row",
         )
-        var = None
-        if source.var is not None:
-            var = code.let(sums[1] * spread(1 / count**2) * vector(weights, together + at))
-        written = _offset(target, each, 0, 0) + at
-        _write(code, scratch, target, written, (code.let(sums[0] * spread(1 / count)), var))
+        _write(code, scratch, target, _offset(target, each, 0, 0) + at, (code.let(total[0] * spread(1 / count)), None))
 
     code.loop(
         source.batch,

@@ -63,7 +63,7 @@ class _Steps:
         network: Network,
         values: Mapping[str, Value],
         shape: tuple[int, ...],
-        factors: Mapping[str, float | Tensor],
+        factors: Mapping[str, float],
     ) -> None:
         channels, height, width = shape if len(shape) == 3 else (shape[0], 1, 1)
         if len(shape) not in (1, 3):
@@ -72,7 +72,6 @@ class _Steps:
         self.maps, self.random = [Map(height, width, channels)], [False]
         self.env: dict[Node, Any] = {}
         nodes = list(network.graph.graph.nodes)
-        self.factors = factors
         placeholders = [node for node in nodes if node.op == "placeholder"]
         for node, name in zip(placeholders, (*network.names, None), strict=True):
             self.env[node] = View(0) if name is None else values[name]
@@ -102,16 +101,12 @@ class _Steps:
             )
         return make(self, node, *args)
 
-    def _multiply(self, node: Node, factor: float | Tensor) -> None:
+    def _multiply(self, node: Node, factor: float) -> None:
         """A node's variances by a factor."""
         step = self.steps[-1]
-        if isinstance(step, Average):
-            by = np.asarray(factor, np.float32).ravel()
-            self.steps[-1] = replace(step, together=np.broadcast_to(by, step.together.shape) * step.together)
-        elif isinstance(step, Product | Sum):
-            self.steps[-1] = replace(step, factor=float(factor))
-        else:
+        if not isinstance(step, Product | Sum):
             raise self.refuse(node, "its variance has a factor")
+        self.steps[-1] = replace(step, factor=factor)
 
     def add(self, map_: Map, *, random: bool) -> int:
         """A new value."""
@@ -233,13 +228,10 @@ def _average(made: _Steps, node: Node, view: View, axes: Any, *_: object) -> Vie
     whole = sorted(axis % 4 for axis in axes) == [2, 3] if node.target is _aten.mean.dim else list(axes) == [1, 1]
     if not whole:
         raise made.refuse(node, "only all positions can be averaged")
-    random = made.random[view.source]
-    if random and node.name not in made.factors:
-        raise made.refuse(
-            node, "what positions have in common is not carried along; calibrate the form (form.calibrate)"
-        )
-    target = made.add(Map(1, 1, of.channels), random=random)
-    made.steps.append(Average(view.source, target, np.ones(of.channels, np.float32)))
+    if made.random[view.source]:
+        raise made.refuse(node, "what random positions have in common is not carried along; ONNX Runtime does it")
+    target = made.add(Map(1, 1, of.channels), random=False)
+    made.steps.append(Average(view.source, target))
     return View(target)
 
 

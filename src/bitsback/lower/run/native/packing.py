@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bitsback.lower.run.native.layout import LANES, Place, padded, places
-from bitsback.lower.run.native.plan import Average, Plan, Product, Rank1, Weights
+from bitsback.lower.run.native.plan import Plan, Product, Rank1, Weights
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,6 @@ class Arrangement:
         scratch: how many numbers the scratch buffer has.
         standard: the offsets of what inputs are standardized by: means, factors.
         layers: of each product, by its step.
-        together: the offset of each average's factors, by its step.
         table: of the points of a classification's outputs (`[C + 1, padded K]`, the last row 1 for a point and 0 for padding).
         room: the offset in the scratch buffer of what these need.
         targets: the offsets of a regression's scale and shift.
@@ -139,7 +138,6 @@ class Arrangement:
     scratch: int
     standard: tuple[int, int]
     layers: Mapping[int, Layer]
-    together: Mapping[int, int]
     table: int
     room: int
     targets: tuple[int, int]
@@ -172,20 +170,18 @@ def arrange(plan: Plan, batch: int, tiles: Mapping[int, Tile] | None = None) -> 
     constants = _Constants()
     channels = plan.maps[0].channels
     standard = [constants.add(np.resize(each, channels)) for each in (plan.input_mean, plan.input_scale)]
-    layers, together = {}, {}
+    layers = {}
     for index, step in enumerate(plan.steps):
         if isinstance(step, Product):
             tile = (tiles or {}).get(index) or default_tile(plan, step, batch)
             layers[index] = _layer(plan, step, at, tile, constants)
-        elif isinstance(step, Average):
-            together[index] = constants.add(step.together)
     table = np.zeros((plan.outputs + 1, padded(len(plan.points))), np.float32)
     table[:-1, : len(plan.points)] = plan.points.T
     table[-1, : len(plan.points)] = 1
     points, targets = constants.add(table), (constants.add(plan.target_scale), constants.add(plan.target_shift))
-    together_size = size + 2 * plan.outputs * padded(len(plan.points))
+    scratch = size + 2 * plan.outputs * padded(len(plan.points))
     numbers = np.concatenate(constants.parts)
-    return Arrangement(at, numbers, together_size, (standard[0], standard[1]), layers, together, points, size, targets)
+    return Arrangement(at, numbers, scratch, (standard[0], standard[1]), layers, points, size, targets)
 
 
 def _layer(plan: Plan, step: Product, at: tuple[Place, ...], tile: Tile, constants: _Constants) -> Layer:

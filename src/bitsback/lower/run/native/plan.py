@@ -97,15 +97,10 @@ class Largest:
 
 @dataclass(frozen=True)
 class Average:
-    """The average over all positions.
-
-    Attributes:
-        together: `[C]`, what the variances of independent positions are multiplied by.
-    """
+    """The average over all positions of a value that is not random: random positions have much in common."""
 
     source: int
     target: int
-    together: np.ndarray
 
 
 @dataclass(frozen=True)
