@@ -49,7 +49,8 @@ def shares(logits: Gaussian) -> tuple[Tensor, Tensor]:
     rest = _rest(logits)
     std = torch.sqrt(logits.var + rest.var)
     points, weights = (each.to(std.dtype).reshape(-1, *(1,) * std.ndim) for each in _nodes())
-    log_share = functional.logsigmoid(logits.mean - rest.mean + std * points)
+    # log σ as a softplus: of PyTorch's logsigmoid ONNX makes the log of a sigmoid, which is that of 0 far out.
+    log_share = -functional.softplus(rest.mean - logits.mean - std * points)
     share = torch.exp(log_share)
     mean = (weights * share).sum(0)
     log_mean = torch.log(mean.clamp_min(torch.finfo(mean.dtype).tiny))

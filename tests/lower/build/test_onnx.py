@@ -10,6 +10,7 @@ from bitsback.errors import ExportError
 from bitsback.form.ensemble import EnsembleForm
 from bitsback.form.point import PointForm
 from bitsback.form.program import Program, Units
+from bitsback.form.propagated import PropagatedForm
 from bitsback.given.network import trace
 from bitsback.given.normalization import Normalization
 from bitsback.given.reference import lenet_5, mlp
@@ -72,6 +73,19 @@ def test_the_engine_answers_as_pytorch_for_any_batch(make, shape, members, task)
             np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4, err_msg=name)
         largest = largest or max(float(np.abs(one - other).max()) for one, other in zip(found, expected, strict=True))
     assert lowered.difference == pytest.approx(largest, rel=1e-6)
+
+
+def test_shares_without_points_are_numbers_where_the_network_is_sure():
+    layer = nn.Linear(6, 4)
+    with torch.no_grad():
+        layer.weight.mul_(
+            40
+        )  # logits some dozens apart, whose smallest shares are below what a float32 sigmoid tells from 0
+    network = trace(layer, (6,))
+    units = Units("classification", Normalization((0.0,) * 6, (1.0,) * 6), None, torch.empty(0))
+    sure = PropagatedForm(probabilities="mean_field").program(network, posterior_over(network), units)
+    inputs = torch.randn(32, 6, generator=torch.Generator().manual_seed(0))
+    assert lower(sure, inputs.numpy()).difference < 1e-5
 
 
 @pytest.fixture(scope="module")
