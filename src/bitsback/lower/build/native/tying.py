@@ -1,6 +1,6 @@
 """Variances that are stored as a product of a factor per input and one per output, instead of one number a weight.
 
-Posteriors of wide layers hardly tell neighbouring weights' variances apart. In product form a layer reads half as many bytes, and
+Many posteriors hardly tell the variances of neighbouring weights apart. In product form a layer reads half as many bytes, and
 the sum Σ e s of `product` is one for all outputs.
 """
 

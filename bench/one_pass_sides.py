@@ -1,0 +1,101 @@
+"""What one pass is timed beside: the deterministic network and 30 draws, in ONNX Runtime and in PyTorch."""
+
+import contextlib
+import io
+import warnings
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+
+from bitsback.form.ensemble import EnsembleForm
+from bitsback.form.point import PointForm
+from bitsback.form.program import Program
+from bitsback.given.dataset import Dataset
+from bitsback.lower.build.onnx import lower
+from bitsback.run.fitted import FittedNetwork
+
+DRAWS = 30
+Call = Callable[[], object]
+
+
+class _Logits(nn.Module):
+    """Raw inputs to logits, and nothing after them."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__()
+        self.predict = program.module
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.predict.members((inputs - self.predict.input_mean) * self.predict.input_scale)[0]
+
+
+def deterministic(network: FittedNetwork, raw: np.ndarray) -> Call:
+    """The posterior's mean under ONNX Runtime: logits, and nothing after them."""
+    program = network.program(PointForm())
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        example = torch.zeros(3, *program.input_shape)
+        exported = torch.export.export(_Logits(program), (example,), dynamic_shapes=({0: Dim.DYNAMIC},), strict=False)
+        made = torch.onnx.export(exported, (), dynamo=True, verbose=False)
+    assert made is not None
+    return _bound(made.model_proto.SerializeToString(), {}, raw)
+
+
+def ensemble(network: FittedNetwork, raw: np.ndarray) -> Call:
+    """30 members under ONNX Runtime, stacked."""
+    lowered = lower(network.program(EnsembleForm(DRAWS)), raw[:1])
+    return _bound(lowered.graph, lowered.weights, raw)
+
+
+def _bound(graph: bytes, weights: Mapping[str, np.ndarray], raw: np.ndarray) -> Call:
+    """A graph under ONNX Runtime, one thread, its input and outputs bound to memory beforehand."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    values = [onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(each)) for each in weights.values()]
+    if values:
+        options.add_external_initializers(list(weights), values)
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    binding = session.io_binding()
+    binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(raw))
+    outputs = [each.name for each in session.get_outputs()]
+    for output, found in zip(outputs, session.run(outputs, {name: raw}), strict=True):
+        room = onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros_like(np.asarray(found)))
+        binding.bind_ortvalue_output(output, room)
+    return lambda: (session.run_with_iobinding(binding), values)
+
+
+def stacked(network: FittedNetwork, raw: np.ndarray) -> Call:
+    """30 members in PyTorch, drawn beforehand, mapped over the traced graph (as `torch.func.vmap` would)."""
+    module, inputs = network.program(EnsembleForm(DRAWS)).module, torch.from_numpy(raw)
+
+    def run() -> object:
+        with torch.inference_mode():
+            return module(inputs)
+
+    return run
+
+
+def locally_reparametrized(network: FittedNetwork, data: Dataset, raw: np.ndarray) -> Call:
+    """30 draws of an MLP's pre-activations instead of its weights, in PyTorch (Kingma et al. 2015)."""
+    inputs = torch.from_numpy(data.normalization.apply(raw)).flatten(1)
+    marginals = network.posterior.marginals()
+    names = [name.removesuffix(".weight") for name in marginals if name.endswith(".weight")]
+    layers = [(*marginals[f"{name}.weight"], *marginals[f"{name}.bias"]) for name in names]
+
+    def run() -> object:
+        with torch.inference_mode():
+            x = inputs.expand(DRAWS, *inputs.shape)
+            for index, (mean, var, bias, bias_var) in enumerate(layers):
+                spread = torch.sqrt(torch.nn.functional.linear(x * x, var, bias_var))
+                x = torch.nn.functional.linear(x, mean, bias) + spread * torch.randn_like(spread)
+                x = torch.relu(x) if index < len(layers) - 1 else x
+            return torch.softmax(x, -1).mean(0)
+
+    return run

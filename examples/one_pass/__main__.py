@@ -1,0 +1,104 @@
+"""The study's command line.
+
+    python -m examples.one_pass --data DIR               fits what is not there yet, measures quality, prints the table
+    python -m examples.one_pass --data DIR --only NAME   one posterior
+
+DIR is a folder of named data sets; ResNet-20 starts from DIR/resnet-cifar10/resnet20-12fca82f.th. Rows go to
+results/one_pass.jsonl, run folders to runs/one_pass. How fast each way is, python -m bench.one_pass measures.
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from bitsback.errors import BitsbackError, ExportError
+from bitsback.form.propagated import PropagatedForm
+from bitsback.given.dataset import Dataset
+from bitsback.measure.journal import Journal, Measurement, latest, stamp
+from bitsback.measure.provenance import provenance
+from bitsback.measure.quality import classification
+from bitsback.run.fitted import FittedNetwork
+from examples.one_pass.posteriors import POSTERIORS, fitted
+from examples.one_pass.ways import WAYS, Predict, Way, drawn, in_pytorch, loaded
+
+ROOT = Path(__file__).resolve().parents[2]
+JOURNAL, RUNS = ROOT / "results" / "one_pass.jsonl", ROOT / "runs" / "one_pass"
+FIGURES = {
+    "accuracy": ("accuracy", "1"),
+    "nll": ("NLL", "nat"),
+    "ece": ("ECE", "1"),
+    "ood_auroc_total": ("OOD AUROC, total", "1"),
+    "ood_auroc_knowledge": ("OOD AUROC, knowledge", "1"),
+}
+
+
+def main() -> int:
+    """Runs what is asked for; errors are one line."""
+    parser = argparse.ArgumentParser(prog="python -m examples.one_pass", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--data", type=Path, required=True, help="a folder of named data sets")
+    parser.add_argument("--only", choices=list(POSTERIORS), action="append", help="only this posterior")
+    parser.add_argument("--inputs", type=int, default=10_000, help="test and other inputs that are looked at, at most")
+    parser.add_argument("--journal", type=Path, default=JOURNAL)
+    parser.add_argument("--runs", type=Path, default=RUNS)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    journal = Journal(asked.journal)
+    command = shlex.join(["python", "-m", "examples.one_pass", *sys.argv[1:]]).replace(str(asked.data), "DIR")
+    try:
+        for name in asked.only or POSTERIORS:
+            network, data = fitted(name, asked.data, asked.runs)
+            rows = quality(name, network, data, asked.inputs)
+            journal.append(stamp(rows, provenance(command, 0)))
+        show(latest(journal.read()))
+    except BitsbackError as error:
+        print(f"one_pass: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def quality(name: str, network: FittedNetwork, data: Dataset, inputs: int) -> list[Measurement]:
+    """The figures of every way to predict, on the test split and on inputs of another kind."""
+    rows = []
+    for way in WAYS.values():
+        raw, outside = data.test.inputs[:inputs], data.out_of_distribution[:inputs]
+        found_one = predictor(way, network, data)
+        if found_one is None:
+            continue
+        predict, engine = found_one
+        found = classification(predict(raw), data.test.targets[:inputs], predict(outside))
+        of = {"posterior": name, "way": way.name, "engine": engine, "inputs": len(raw)}
+        rows += [Measurement(what, found[what], unit, of) for what, (_, unit) in FIGURES.items()]
+    return rows
+
+
+def predictor(way: Way, network: FittedNetwork, data: Dataset) -> tuple[Predict, str] | None:
+    """What answers, and in which engine: native kernels where there are such, else PyTorch for what the study is about."""
+    if way.native is None:
+        return drawn(network), "PyTorch"
+    try:
+        return loaded(way.native(network, data), (50, 1)).run, "native"
+    except ExportError as error:
+        print(f"{way.name}: {error}", file=sys.stderr)
+        return (in_pytorch(network.program(PropagatedForm())), "PyTorch") if way.name == "one_pass" else None
+
+
+def show(rows: list[Measurement]) -> None:
+    """The table."""
+    table = Table("posterior", "way", *(title for title, _ in FIGURES.values()), title="One pass beside sampling")
+    for posterior in POSTERIORS:
+        for way in WAYS.values():
+            of = [row for row in rows if (row.of.get("posterior"), row.of.get("way")) == (posterior, way.name)]
+            found = {row.what: row.value for row in of}
+            if found:
+                table.add_row(posterior, way.title, *(f"{found[what]:.4f}" for what in FIGURES))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

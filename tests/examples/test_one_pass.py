@@ -1,0 +1,38 @@
+"""The study of one pass: its recipes, and that its ways to predict are ways to predict the same thing."""
+
+import numpy as np
+import pytest
+
+import bitsback
+from bitsback.form.propagated import PropagatedForm
+from bitsback.given.resolve import resolve
+from examples.one_pass.posteriors import POSTERIORS
+from examples.one_pass.ways import WAYS, drawn, in_pytorch, loaded
+
+
+@pytest.fixture(scope="module")
+def known():
+    data = bitsback.dataset("digits", limit=300)
+    network = bitsback.network("mlp", data, hidden=(30,))
+    return bitsback.fit(network, data, bitsback.MeanField(std_rate=1.0), epochs=20), data
+
+
+@pytest.mark.parametrize("name", POSTERIORS)
+def test_each_posterior_has_a_recipe_of_its_own(name, tmp_path):
+    asked = POSTERIORS[name].asked(tmp_path)
+    assert (asked.data.name, asked.data.folder) == (POSTERIORS[name].dataset, str(tmp_path))
+    shape = (3, 32, 32) if "resnet" in name else (1, 28, 28)
+    resolve(asked.network.name, shape, 10, asked.network.options)
+
+
+def test_the_native_ways_answer_like_pytorch_and_like_draws(known):
+    fitted, data = known
+    raw = data.test.inputs[:60]
+    right = in_pytorch(fitted.program(PropagatedForm()))(raw)
+    many = drawn(fitted, 300)(raw)
+    for name, allowed in {"one_pass": 1e-5, "one_pass_tied": 0.02, "one_pass_calibrated": 0.02}.items():
+        make = WAYS[name].native
+        assert make is not None
+        found = loaded(make(fitted, data), (7, 1)).run(raw)
+        np.testing.assert_allclose(found.mean, right.mean, atol=allowed)
+        np.testing.assert_allclose(found.mean, many.mean, atol=0.05)
