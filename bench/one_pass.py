@@ -4,8 +4,8 @@
     python -m bench.one_pass --data DIR --quick    at most a minute, nothing is written; last line JSON
 
 Posteriors are those that `python -m examples.one_pass --data DIR` fits, never random ones: what has no row of its quality in
-results/one_pass.jsonl gets no figure. One thread; all sides have their outputs allocated beforehand and take turns call by call;
-a ratio is the median of the rounds' own ratios. The deterministic reference gives logits alone; the native sides give
+results/one_pass.jsonl gets no figure. One thread; all sides have their outputs allocated beforehand and take turns, call by
+call; a ratio is the median of the rounds' own ratios. The deterministic reference gives logits alone; the native sides give
 probabilities and uncertainties too.
 """
 

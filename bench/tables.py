@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import python_reference, recipe_reference, weight_pruning_tables
+from bench import one_pass_tables, python_reference, recipe_reference, weight_pruning_tables
 from bench.markdown import fill, places, table
 from bitsback.errors import BitsbackError, DataError
 from bitsback.measure.journal import Journal, Measurement, latest
@@ -46,6 +46,8 @@ def _ratio_cells(row: Measurement) -> list[str]:
 TABLES = {
     "training_cost": Table("training_cost.jsonl", ratios),
     "cold_start": Table("cold_start.jsonl", ratios),
+    "one_pass_quality": Table("one_pass.jsonl", one_pass_tables.quality),
+    "one_pass_latency": Table("one_pass.jsonl", one_pass_tables.latency),
     "weight_pruning_accuracy": Table("weight_pruning.jsonl", weight_pruning_tables.accuracy),
     "weight_pruning_uncertainty": Table("weight_pruning.jsonl", weight_pruning_tables.uncertainty),
     "weight_pruning_worth": Table("weight_pruning.jsonl", weight_pruning_tables.worth),
