@@ -32,11 +32,12 @@ from examples.one_pass.posteriors import POSTERIORS, fitted
 from examples.one_pass.ways import WAYS, loaded
 
 _QUICK = {
-    "mlp100-mnist": ("mlp100_b1", "one_pass"),
-    "mlp500-mnist": ("mlp500_b1", "one_pass"),
-    "lenet5-mnist": ("lenet5_b1", "one_pass"),
-    "resnet20-cifar10": ("resnet20_b1", "one_pass"),
+    "mlp100-mnist": "mlp100_b1",
+    "mlp500-mnist": "mlp500_b1",
+    "lenet5-mnist": "lenet5_b1",
+    "resnet20-cifar10": "resnet20_b1",  # no native kernel for its average of random positions yet: null
 }
+_LOST = {"accuracy": 0.002, "ood_auroc_knowledge": 0.005, "ood_auroc_total": 0.005}  # at most, beside the full one pass
 _NATIVE = ("point", "one_pass", "one_pass_tied")
 Call = Callable[[], object]
 
@@ -50,10 +51,9 @@ def main() -> int:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     try:
-        known = {
-            row.of.get("posterior") for row in latest(Journal(JOURNAL).read()) if row.what == "ood_auroc_knowledge"
-        }
-        names = [name for name in (_QUICK if asked.quick else POSTERIORS) if name in known]
+        admissible = _admissible(latest(Journal(JOURNAL).read()))
+        quick = [name for name in _QUICK if not POSTERIORS[name].published]
+        names = [name for name in (quick if asked.quick else POSTERIORS) if name in admissible]
         rows = [row for name in names for row in _measured(name, asked.data, asked.runs, quick=asked.quick)]
     except BitsbackError as error:
         print(f"one_pass: {error}", file=sys.stderr)
@@ -64,8 +64,25 @@ def main() -> int:
     for row in rows:
         spread = "" if row.spread is None else f", quartiles {row.spread[0]:.3g} to {row.spread[1]:.3g}"
         print(f"{row.what} {dict(row.of)}: {row.value:.4g} {row.unit}{spread}", file=sys.stderr)
-    print(json.dumps(_figures(rows)))
+    print(json.dumps(_figures(rows, admissible)))
     return 0
+
+
+def _admissible(rows: list[Measurement]) -> dict[str, tuple[str, ...]]:
+    """By posterior, the ways in one pass that are no worse on record than the full one by more than `_LOST`."""
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for row in rows:
+        if "way" in row.of and row.value is not None:
+            found.setdefault((str(row.of["posterior"]), str(row.of["way"])), {})[row.what] = row.value
+    full = {posterior: line for (posterior, way), line in found.items() if way == "one_pass"}
+    return {
+        posterior: tuple(
+            way
+            for way in _NATIVE[1:]
+            if all(found.get((posterior, way), {}).get(what, -1.0) >= line[what] - lost for what, lost in _LOST.items())
+        )
+        for posterior, line in full.items()
+    }
 
 
 def _measured(name: str, data: Path, runs: Path, *, quick: bool) -> list[Measurement]:
@@ -75,7 +92,7 @@ def _measured(name: str, data: Path, runs: Path, *, quick: bool) -> list[Measure
     small = name.startswith("mlp100")
     for batch in ((1, 100) if name == "mlp500-mnist" else (1,)) if quick else (1, 10, 100):
         sampled = batch == 1 and small
-        repeats = 60 if name.startswith("resnet") or batch == 100 else 400
+        repeats = 50 if name.startswith("resnet") or batch == 100 else 300
         rows += _timed(name, network, of_data, (batch, repeats if quick else 3 * repeats), sampled=sampled)
     return rows
 
@@ -106,7 +123,8 @@ def _timed(
     candidates = [Candidate(call, {**of, "side": side}) for side, call in sides.items()]
     order = list(sides)
     pairs = [Pair(order.index(a), order.index(b), b) for a, b in (("one_pass", "point"),) if a in sides and b in sides]
-    pairs += [Pair(order.index(b), order.index("one_pass"), "one_pass") for b in order if b.startswith("svi")]
+    drawn = [side for side in order if side.startswith("svi")]
+    pairs += [Pair(order.index(side), order.index(way), way) for side in drawn for way in plans if way != "point"]
     settings = LatencySettings(warmup=10, repeats=repeats, batch=batch)
     rows = latency(candidates[1:], candidates[0], settings, pairs=pairs)
     for way, plan in plans.items():
@@ -116,8 +134,8 @@ def _timed(
     return rows
 
 
-def _figures(rows: list[Measurement]) -> dict[str, float | None]:
-    """The last line: latency over the deterministic network in ONNX Runtime, and three ratios more."""
+def _figures(rows: list[Measurement], admissible: dict[str, tuple[str, ...]]) -> dict[str, float | None]:
+    """The last line: the fastest admissible way over the deterministic network in ONNX Runtime, and three ratios more."""
 
     def ratio(posterior: str, side: str, beside: str | None = None, batch: int = 1) -> float | None:
         for row in rows:
@@ -127,12 +145,18 @@ def _figures(rows: list[Measurement]) -> dict[str, float | None]:
                 return None if row.value is None else round(row.value, 3)
         return None
 
-    found = {key: ratio(posterior, way) for posterior, (key, way) in _QUICK.items()}
+    def over(posterior: str) -> float | None:
+        return min(filter(None, (ratio(posterior, way) for way in admissible.get(posterior, ()))), default=None)
+
+    def under(side: str) -> float | None:
+        ways = admissible.get("mlp100-mnist", ())
+        return max(filter(None, (ratio("mlp100-mnist", side, way) for way in ways)), default=None)
+
     return {
-        **found,
+        **{key: over(posterior) for posterior, key in _QUICK.items()},
         "mlp500_b100_same_engine": ratio("mlp500-mnist", "one_pass", "point", 100),
-        "vs_svi30_predrawn_b1": ratio("mlp100-mnist", "svi_predrawn", "one_pass"),
-        "vs_local_reparam_b1": ratio("mlp100-mnist", "svi_local_reparametrization", "one_pass"),
+        "vs_svi30_predrawn_b1": under("svi_predrawn"),
+        "vs_local_reparam_b1": under("svi_local_reparametrization"),
     }
 
 

@@ -195,10 +195,11 @@ def _layer(plan: Plan, step: Product, at: tuple[Place, ...], tile: Tile, constan
 
 
 def default_tile(plan: Plan, step: Product, batch: int) -> Tile:
-    """A tile that keeps 8 to 12 vectors of sums in registers."""
+    """A tile whose sums, with the weights of one input and what multiplies them, fill sixteen registers and spill none."""
     target = plan.maps[step.target]
     vectors = padded(target.channels) // LANES
     positions = batch if target.height * target.width == 1 else target.width
-    room = 12 // (2 if plan.random[step.target] else 1)
-    wide = min(vectors, room if positions == 1 else max(1, room // 3))
+    random = plan.random[step.target]
+    room = 6 if random else 12
+    wide = min(vectors, room if positions == 1 else 2 if random else 3)
     return Tile(min(positions, max(1, room // wide)), wide)
