@@ -146,6 +146,13 @@ def test_a_library_keeps_nothing_from_one_call_to_the_next():
         np.testing.assert_array_equal(one, other)
 
 
+def test_layers_may_follow_one_another_directly():
+    torch.manual_seed(0)
+    straight = nn.Sequential(nn.Conv2d(1, 9, 2), nn.Conv2d(9, 3, 2), nn.Flatten(), nn.Linear(27, 10), nn.Linear(10, 3))
+    for form in FORMS.values():
+        check(program(straight, (1, 5, 5), form), [Entry(1), Entry(4)], 5)
+
+
 def test_what_has_no_kernel_is_named():
     for module, what in ((nn.Sequential(nn.Linear(4, 3), nn.GELU(), nn.Linear(3, 2)), "gelu"),):
         with pytest.raises(ExportError, match=f"aten.{what}.* has no native kernel .*linear"):

@@ -1,6 +1,8 @@
 """From a plan to a compiled function."""
 
 import math
+import platform
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +24,7 @@ from bitsback.lower.build.native.tracing import plan_of
 from bitsback.lower.run.native.library import Entry, Library, open_library
 from bitsback.lower.run.native.packing import Arrangement, arrange
 from bitsback.lower.run.native.plan import Average, Largest, Plan, Product, Rectify, Step, Sum
-from bitsback.lower.run.native.targets import runnable
+from bitsback.lower.run.native.targets import TARGETS, runnable
 from bitsback.lower.run.onnx import Outputs
 
 _TVM: dict[str, dict[str, Any]] = {
@@ -122,10 +124,24 @@ def build(plan: Plan, target: str, entries: Sequence[Entry]) -> Library:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "library.so"
         try:
-            compiled.export_library(str(path))
+            compiled.export_library(str(path), cc=_linker(target))
         except RuntimeError as error:
             raise ExportError(f"the library for {target} cannot be linked: {first_line(error)}") from error
         return Library(target, path.read_bytes(), tuple(ordered))
+
+
+def _linker(target: str) -> str:
+    """What links a target's objects.
+
+    Raises:
+        ExportError: It is not installed.
+    """
+    machine = TARGETS[target].machine
+    name = "g++" if machine == platform.machine() else f"{machine}-linux-gnu-g++"
+    if shutil.which(name) is None:
+        package = f"g++-{machine.replace('_', '-')}-linux-gnu"
+        raise ExportError(f"a library for {target} is linked by {name}, which is not there; Debian has it in {package}")
+    return name
 
 
 def _buffer(name: str, size: int, alignment: int) -> Any:

@@ -146,21 +146,34 @@ def _kept(block: _Block, written: list[Any]) -> Registers:
 
 
 def _write(block: _Block, registers: Registers, read: list[Any], written: list[Any]) -> None:
-    code, layer, target = block.code, block.layer, block.layer.target
+    layer, target = block.layer, block.layer.target
     for each, at in enumerate(written):
         tied = _tied(block, read[each]) if block.part.ends and layer.random and layer.packed.rank1 is not None else None
         for column in range(block.vectors):
-            index, there = each * block.vectors + column, at + column * LANES
+            index = each * block.vectors + column
             if target.var is None:
-                code.store(block.scratch, target.mean + there, registers[index])
-                continue
-            var = registers[2 * index + 1]
-            if tied is not None:
-                var = var + tied * vector(block.weights, layer.outputs + block.first + column * LANES)
-            if block.part.ends and layer.step.factor != 1:
-                var = var * spread(layer.step.factor)
-            code.store(block.scratch, target.mean + there, registers[2 * index])
-            code.store(block.scratch, target.var + there, var)
+                moments = (registers[index], None)
+            else:
+                moments = (registers[2 * index], _finished(block, registers[2 * index + 1], tied, column))
+            _store(block, at + column * LANES, moments)
+
+
+def _finished(block: _Block, var: Any, tied: Any, column: int) -> Any:
+    """A variance with what is added and multiplied once all parts are in it."""
+    if tied is not None:
+        var = var + tied * vector(block.weights, block.layer.outputs + block.first + column * LANES)
+    if block.part.ends and block.layer.step.factor != 1:
+        var = var * spread(block.layer.step.factor)
+    return block.code.let(var)
+
+
+def _store(block: _Block, at: Any, moments: tuple[Any, Any]) -> None:
+    target, (mean, var) = block.layer.target, moments
+    block.code.store(block.scratch, target.mean + at, mean)
+    if target.var is not None:
+        block.code.store(block.scratch, target.var + at, var)
+    if target.second is not None:
+        block.code.store(block.scratch, target.second + at, mean * mean if var is None else mean * mean + var)
 
 
 def _accumulate(block: _Block, registers: Any, read: list[Any], at: tuple[Any, Any]) -> None:
