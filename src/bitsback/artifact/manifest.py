@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bitsback import __version__
-from bitsback.artifact.strict_json import Fields, parse
 from bitsback.artifact.tensors import StoredTensor
 from bitsback.errors import ArtifactError
+from bitsback.strict_json import Fields, parse
 
 FORMAT = 1
 TASKS = ("classification", "regression")

@@ -1,7 +1,7 @@
 import pytest
 
-from bitsback.artifact.strict_json import DEEPEST, Fields, parse
 from bitsback.errors import ArtifactError
+from bitsback.strict_json import DEEPEST, Fields, parse
 
 
 def test_plain_json_is_read() -> None:

@@ -1,0 +1,197 @@
+"""A plan and its libraries as JSON values and named tensors, and back: no false number reaches machine code.
+
+What follows from something else is not written down, so that it cannot lie: the order of the steps says which value each makes,
+and the input's shape, step by step, all other shapes. What is left is checked: a step reads what was made before it, a
+tensor has the shape that its step needs, numbers are finite and variances not negative. docs/format.md has every key.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bitsback.errors import ArtifactError
+from bitsback.lower.run.native.layout import VERSION, padded, places
+from bitsback.lower.run.native.library import Entry, Library
+from bitsback.lower.run.native.named_tensors import NamedTensors
+from bitsback.lower.run.native.packing import Tile, default_tile
+from bitsback.lower.run.native.plan import Map, Plan, Product, Step
+from bitsback.lower.run.native.step_record import MOST, Reader, Value, step_record
+from bitsback.strict_json import Fields
+
+LARGEST = 2**28
+"""Numbers in the constants of a plan, and in the scratch buffer of a function."""
+MOST_STEPS = 2**12
+
+
+def plan_record(plan: Plan) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """A plan as JSON values and tensors of float32.
+
+    Raises:
+        ArtifactError: it is none that could be read again.
+    """
+    content, tensors = _said(plan)
+    again = plan_from(content, tensors)
+    if (again.maps, again.random) != (plan.maps, plan.random):
+        raise ArtifactError(f"the plan says that it makes {plan.maps}, and its steps make {again.maps}")
+    return content, tensors
+
+
+def _said(plan: Plan) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    tensors = {name: getattr(plan, name) for name in ("input_mean", "input_scale", *_OF_OUTPUTS, "points")}
+    steps = []
+    for index, step in enumerate(plan.steps):
+        said, parts = step_record(step, random=plan.random[step.target])
+        steps.append(said)
+        tensors |= {f"{index}.{name}": part for name, part in parts.items()}
+    content = {"task": plan.task, "input_shape": list(plan.input_shape), "steps": steps}
+    return content, {name: np.ascontiguousarray(each, np.float32) for name, each in tensors.items()}
+
+
+def _digest(plan: Plan) -> str:
+    """Names what code is compiled for: all of a plan but the numbers in its tensors."""
+    content, tensors = _said(plan)
+    shapes = {name: each.shape for name, each in tensors.items()}
+    return hashlib.sha256(json.dumps([content, shapes], sort_keys=True).encode()).hexdigest()
+
+
+def plan_from(content: object, tensors: Mapping[str, np.ndarray]) -> Plan:
+    """The plan that `plan_record` wrote.
+
+    Args:
+        content: JSON values.
+        tensors: exactly the plan's.
+
+    Raises:
+        ArtifactError: its numbers do not fit one another.
+    """
+    fields, named = Fields(content, "the plan"), NamedTensors(tensors)
+    task, shape = fields.of("task", str), fields.each("input_shape", int)
+    if task not in {"classification", "regression"}:
+        raise ArtifactError(f"the plan's task is {task!r:.80}; it must be classification or regression")
+    if len(shape) not in {1, 3} or not all(0 < axis <= MOST for axis in shape):
+        raise ArtifactError(f"the plan's input_shape is {str(shape)[:80]}; it must be (C, H, W) or (D,)")
+    steps, values = _steps(fields, named, Value(_input(shape), random=False))
+    fields.close()
+    last = values[-1].map
+    if last.size != last.channels:
+        raise ArtifactError(f"the plan ends in {last}, which is no vector of outputs")
+    inputs = [named.take(name, _shared(named, name, shape[0])) for name in ("input_mean", "input_scale")]
+    points = named.take("points", (named.shape("points", 2)[0], last.channels))
+    outputs = [named.take(name, (last.channels,), least=least) for name, least in _OF_OUTPUTS.items()]
+    named.close()
+    maps, random = tuple(each.map for each in values), tuple(each.random for each in values)
+    plan = Plan(task, shape, inputs[0], inputs[1], steps, maps, random, points, *outputs)
+    _check_size("its weights take", _constants(plan))
+    _check_size("an input takes", _scratch(plan, 1))
+    return plan
+
+
+_OF_OUTPUTS = {"target_scale": -np.inf, "target_shift": -np.inf, "noise_var": 0.0}
+"""What a plan has for each output, and the least that each number may be."""
+
+
+def _steps(fields: Fields, tensors: NamedTensors, given: Value) -> tuple[tuple[Step, ...], tuple[Value, ...]]:
+    found = fields.objects("steps")
+    if not 0 < len(found) <= MOST_STEPS:
+        raise ArtifactError(f"the plan has {len(found)} steps; it must have 1 to {MOST_STEPS}")
+    steps: list[Step] = []
+    values = [given]
+    for each in found:
+        step, value = Reader(each, tensors, values).step()
+        steps.append(step)
+        values.append(value)
+    return tuple(steps), tuple(values)
+
+
+def _input(shape: tuple[int, ...]) -> Map:
+    """Channels last."""
+    return Map(shape[1], shape[2], shape[0]) if len(shape) == 3 else Map(1, 1, shape[0])
+
+
+def _shared(tensors: NamedTensors, name: str, count: int) -> tuple[int, ...]:
+    """One number for each of so many channels or features, or one for all."""
+    return (1,) if tensors.shape(name, 1) == (1,) else (count,)
+
+
+def _constants(plan: Plan) -> int:
+    """At least as many numbers as `packing.arrange` lays out."""
+    outputs, points = plan.outputs, padded(len(plan.points))
+    size = 2 * padded(plan.input_shape[0]) + 2 * padded(outputs) + (outputs + 1) * points
+    for step in plan.steps:
+        if isinstance(step, Product):
+            count, rows, columns, channels = step.weights.mean.shape
+            size += 2 * padded(count) * (rows * columns * padded(channels) + 2) + rows * columns * padded(channels)
+    return size
+
+
+def _scratch(plan: Plan, batch: int) -> int:
+    return places(plan, batch)[1] + 2 * plan.outputs * padded(len(plan.points))
+
+
+def _check_size(what: str, size: int) -> None:
+    if size > LARGEST:
+        raise ArtifactError(f"the plan cannot be laid out: {what} {size} numbers; at most {LARGEST} go")
+
+
+def library_record(library: Library, plan: Plan) -> dict[str, Any]:
+    """A library as JSON values, without its code; every tile is written down, for what is customary may change."""
+
+    def tile(entry: Entry, index: int, step: Product) -> dict[str, int]:
+        found = entry.tiles.get(index) or default_tile(plan, step, entry.batch)
+        return {"step": index, "positions": found.positions, "vectors": found.vectors}
+
+    products = [(index, step) for index, step in enumerate(plan.steps) if isinstance(step, Product)]
+    entries = [{"batch": entry.batch, "tiles": [tile(entry, *each) for each in products]} for entry in library.entries]
+    return {"target": library.target, "layout": VERSION, "plan": _digest(plan), "entries": entries}
+
+
+def library_from(content: object, code: np.ndarray, plan: Plan) -> Library:
+    """The library that `library_record` wrote.
+
+    Args:
+        content: JSON values.
+        code: `[bytes]` of uint8.
+        plan: What it was compiled from.
+
+    Raises:
+        ArtifactError: it does not fit the plan, or lays numbers out as another version of bitsback does.
+    """
+    fields = Fields(content, "a library")
+    target, layout = fields.of("target", str), fields.of("layout", int)
+    where = f"the library for {target!r:.80}"
+    if layout != VERSION:
+        raise ArtifactError(f"{where} is of layout {layout}, and this bitsback has layout {VERSION}: pack it again")
+    if fields.of("plan", str) != _digest(plan):
+        raise ArtifactError(f"{where} was compiled for another plan than the one beside it: pack it again")
+    entries = tuple(_entry(each, plan) for each in fields.objects("entries"))
+    fields.close()
+    batches = [entry.batch for entry in entries]
+    if not batches or batches != sorted({*batches}, reverse=True):
+        raise ArtifactError(f"{where} is for batches {str(batches)[:80]}; each must be smaller than the one before it")
+    if code.dtype != np.uint8 or code.ndim != 1:
+        raise ArtifactError(f"{where} has code of {code.dtype} {code.shape}; it must be uint8, in one row")
+    return Library(target, code.tobytes(), entries)
+
+
+def _entry(fields: Fields, plan: Plan) -> Entry:
+    batch, tiles = fields.of("batch", int), {}
+    if not 0 < batch <= MOST:
+        raise ArtifactError(f"{fields.where} is for a batch of {batch}; it must be 1 to {MOST}")
+    for each in fields.objects("tiles"):
+        step, positions, vectors = (each.of(name, int) for name in ("step", "positions", "vectors"))
+        each.close()
+        if not (0 < positions <= MOST and 0 < vectors <= MOST) or step in tiles:
+            raise ArtifactError(
+                f"{each.where} is of {positions} positions and {vectors} vectors of step {step}; each must be 1 to {MOST}, "
+                "once for a step"
+            )
+        tiles[step] = Tile(positions, vectors)
+    fields.close()
+    products = [index for index, step in enumerate(plan.steps) if isinstance(step, Product)]
+    if sorted(tiles) != products:
+        raise ArtifactError(f"{fields.where} has tiles of steps {str(sorted(tiles))[:80]}, and products are {products}")
+    _check_size(f"a batch of {batch} takes", _scratch(plan, batch))
+    return Entry(batch, tiles)

@@ -1,0 +1,212 @@
+"""One step of a plan as JSON values and named tensors, and back.
+
+The i-th step makes value i + 1. Its shape follows from what it reads, and is computed and not read.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bitsback.errors import ArtifactError
+from bitsback.lower.run.native.layout import LANES
+from bitsback.lower.run.native.named_tensors import NamedTensors
+from bitsback.lower.run.native.plan import Average, Largest, Map, Product, Rank1, Rectify, Step, Sum, View, Weights
+from bitsback.strict_json import Fields
+
+MOST = 2**16
+"""Of anything that is counted: steps, rows, columns, channels, inputs of a call."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a step makes: its shape, and whether it has a variance."""
+
+    map: Map
+    random: bool
+
+
+Written = tuple[dict[str, Any], dict[str, np.ndarray]]
+
+
+def step_record(step: Step, *, random: bool) -> Written:
+    """A step as JSON values, and its tensors.
+
+    Args:
+        step: What is computed.
+        random: Whether what it makes has a variance.
+    """
+    match step:
+        case Product():
+            return _product(step, random=random)
+        case Rectify():
+            return {"kind": "rectify", "source": step.source}, {}
+        case Largest():
+            how = {"size": list(step.size), "stride": list(step.stride)}
+            return {"kind": "largest", "source": step.source, **how}, {}
+        case Average():
+            return {"kind": "average", "source": step.source}, {}
+        case Sum():
+            second = step.second
+            view = {"second": second.source, "step": list(second.step), "channel": second.channel}
+            return {"kind": "sum", "source": step.first.source, **view, "factor": step.factor}, {}
+
+
+def _product(step: Product, *, random: bool) -> Written:
+    weights = step.weights
+    variances, tensors = "none", {"mean": weights.mean, "bias": weights.bias, "bias_var": weights.bias_var}
+    if isinstance(weights.var, Rank1):
+        variances, more = "product", {"inputs": weights.var.inputs, "outputs": weights.var.outputs}
+    else:
+        more = {} if weights.var is None else {"var": weights.var}
+        variances = "each" if more else "none"
+    how = {"stride": list(step.stride), "padding": list(step.padding), "factor": step.factor}
+    return {"kind": "product", "source": step.source, **how, "random": random, "variances": variances}, tensors | more
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What a step is read from.
+
+    Attributes:
+        fields: its JSON object.
+        tensors: the plan's.
+        values: what was made before it; the step makes the next one.
+    """
+
+    fields: Fields
+    tensors: NamedTensors
+    values: Sequence[Value]
+
+    def step(self) -> tuple[Step, Value]:
+        """The step and what it makes.
+
+        Raises:
+            ArtifactError: a number of it does not fit what it reads.
+        """
+        kind = self.fields.of("kind", str)
+        if kind not in _READERS:
+            raise ArtifactError(f"{self.fields.where} is a {kind!r:.80}; known are {', '.join(_READERS)}")
+        found, value = _READERS[kind](self, self.source("source", whole=kind != "product"))
+        self.fields.close()
+        if max(value.map.height, value.map.width, value.map.channels) > MOST:
+            raise self.refuse(f"makes {value.map}; at most {MOST} of each go")
+        return found, value
+
+    def source(self, key: str, *, whole: bool) -> int:
+        """A value that was made before; `whole` where its channels must fill whole vectors, as all but the input's do."""
+        index = self.fields.of(key, int)
+        if not 0 <= index < len(self.values):
+            raise self.refuse(f"reads value {index}; there are {len(self.values)} before it")
+        if whole and index == 0 and self.values[0].map.channels % LANES:
+            raise self.refuse(f"reads the input, whose channels are no multiple of {LANES}; only a product can")
+        return index
+
+    def pair(self, key: str, least: int) -> tuple[int, int]:
+        """Two numbers, for rows and columns."""
+        found = self.fields.each(key, int)
+        if len(found) != 2 or not all(least <= each <= MOST for each in found):
+            raise self.refuse(f"has {key} {str(found)[:80]}, where two numbers from {least} to {MOST} belong")
+        return found[0], found[1]
+
+    def factor(self) -> float:
+        """What variances are multiplied by."""
+        found = self.fields.number("factor")
+        if not 0 <= found < math.inf:
+            raise self.refuse(f"has factor {found}; it must be a finite number of at least 0")
+        return found
+
+    def tensor(self, name: str, shape: tuple[int, ...], *, least: float = -math.inf) -> np.ndarray:
+        """A tensor of the step."""
+        return self.tensors.take(self.name(name), shape, least=least)
+
+    def name(self, name: str) -> str:
+        """What a tensor of the step is called in the plan."""
+        return f"{len(self.values) - 1}.{name}"
+
+    def slid(
+        self, of: Map, size: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]
+    ) -> tuple[int, int]:
+        """How many rows and columns there are of a window that slides over a map."""
+        rows, columns = (
+            (length + 2 * pad - window) // step + 1
+            for length, pad, window, step in zip((of.height, of.width), padding, size, stride, strict=True)
+        )
+        if rows < 1 or columns < 1:
+            raise self.refuse(f"has a window of {size} over {of} with a border of {padding}, which is smaller")
+        return rows, columns
+
+    def refuse(self, why: str) -> ArtifactError:
+        """What a step cannot be."""
+        return ArtifactError(f"{self.fields.where} {why}")
+
+
+def _read_product(reader: Reader, source: int) -> tuple[Step, Value]:
+    of, target = reader.values[source], len(reader.values)
+    shape = reader.tensors.shape(reader.name("mean"), 4)
+    mean = reader.tensor("mean", (*shape[:3], of.map.channels))
+    outputs = shape[:1]
+    var = _variances(reader, mean.shape)
+    bias, bias_var = reader.tensor("bias", outputs), reader.tensor("bias_var", outputs, least=0)
+    stride, padding = reader.pair("stride", 1), reader.pair("padding", 0)
+    height, width = reader.slid(of.map, (shape[1], shape[2]), stride, padding)
+    random = reader.fields.of("random", bool)
+    if not random and (of.random or var is not None or bool(bias_var.any())):
+        raise reader.refuse("has variances, and is said to make a value without one")
+    step = Product(source, target, Weights(mean, bias, var, bias_var), stride, padding, reader.factor())
+    return step, Value(Map(height, width, *outputs), random)
+
+
+def _variances(reader: Reader, shape: tuple[int, ...]) -> np.ndarray | Rank1 | None:
+    kind = reader.fields.of("variances", str)
+    if kind == "none":
+        return None
+    if kind == "each":
+        return reader.tensor("var", shape, least=0)
+    if kind == "product":
+        return Rank1(reader.tensor("inputs", shape[1:], least=0), reader.tensor("outputs", shape[:1], least=0))
+    raise reader.refuse(f"has variances {kind!r:.80}; known are none, each and product")
+
+
+def _read_rectify(reader: Reader, source: int) -> tuple[Step, Value]:
+    return Rectify(source, len(reader.values)), reader.values[source]
+
+
+def _read_largest(reader: Reader, source: int) -> tuple[Step, Value]:
+    of = reader.values[source]
+    size, stride = reader.pair("size", 1), reader.pair("stride", 1)
+    height, width = reader.slid(of.map, size, stride, (0, 0))
+    return Largest(source, len(reader.values), size, stride), Value(Map(height, width, of.map.channels), of.random)
+
+
+def _read_average(reader: Reader, source: int) -> tuple[Step, Value]:
+    of = reader.values[source]
+    if of.random:
+        raise reader.refuse(f"averages value {source}, which is random; only a sure one can be")
+    return Average(source, len(reader.values)), Value(Map(1, 1, of.map.channels), random=False)
+
+
+def _read_sum(reader: Reader, source: int) -> tuple[Step, Value]:
+    first, other = reader.values[source], reader.source("second", whole=True)
+    second, step, channel = reader.values[other], reader.pair("step", 1), reader.fields.of("channel", int)
+    rows, columns = (first.map.height - 1) * step[0], (first.map.width - 1) * step[1]
+    if rows >= second.map.height or columns >= second.map.width:
+        raise reader.refuse(f"takes every {step} of {second.map}, which does not cover {first.map}")
+    if channel < 0 or channel % LANES or channel + second.map.channels > first.map.channels:
+        raise reader.refuse(
+            f"puts {second.map.channels} channels at {channel} of {first.map.channels}; it must be a multiple of {LANES} at "
+            "which they fit"
+        )
+    made = Sum(View(source), View(other, step, channel), len(reader.values), reader.factor())
+    return made, Value(first.map, first.random or second.random)
+
+
+_READERS: Mapping[str, Callable[[Reader, int], tuple[Step, Value]]] = {
+    "product": _read_product,
+    "rectify": _read_rectify,
+    "largest": _read_largest,
+    "average": _read_average,
+    "sum": _read_sum,
+}

@@ -1,0 +1,53 @@
+"""Small plans of every kind of step, and files that lie about them."""
+
+import numpy as np
+
+from bitsback.lower.run.native.plan import Average, Largest, Map, Plan, Product, Rank1, Rectify, Sum, View, Weights
+
+SHAPE = (2, 6, 5)
+
+
+def weights(outputs: int, rows: int, columns: int, inputs: int, var: str) -> Weights:
+    draw = np.random.default_rng(outputs)
+    shape = (outputs, rows, columns, inputs)
+    mean, each = (draw.normal(size=shape).astype(np.float32), draw.uniform(size=shape).astype(np.float32))
+    rank1 = Rank1(each[0], each[:, 0, 0, 0])
+    bias = draw.normal(size=outputs).astype(np.float32)
+    return Weights(
+        mean, bias, {"none": None, "each": each, "product": rank1}[var], bias**2 if var != "none" else 0 * bias
+    )
+
+
+def plan() -> Plan:
+    """A convolution, a ReLU, a shortcut, two pools and a linear layer, over Gaussians."""
+    steps = (
+        Product(0, 1, weights(8, 3, 3, 2, "each"), (1, 1), (1, 1), 0.5),
+        Rectify(1, 2),
+        Product(2, 3, weights(16, 1, 1, 8, "product"), (2, 2), (0, 0)),
+        Sum(View(3), View(2, (2, 2), 8), 4, 2.0),
+        Largest(4, 5, (2, 1), (1, 2)),
+        Largest(5, 6, (2, 2), (1, 1)),
+        Product(6, 7, weights(3, 1, 1, 16, "none")),
+    )
+    maps = (
+        Map(6, 5, 2),
+        Map(6, 5, 8),
+        Map(6, 5, 8),
+        Map(3, 3, 16),
+        Map(3, 3, 16),
+        Map(2, 2, 16),
+        Map(1, 1, 16),
+        Map(1, 1, 3),
+    )
+    ones, random = np.ones(3, np.float32), (False, *(True,) * 7)
+    points = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
+    mean, scale = np.float32([1, 2]), np.float32([0.5])
+    return Plan("classification", SHAPE, mean, scale, steps, maps, random, points, ones, 0 * ones, 0 * ones)
+
+
+def sure() -> Plan:
+    """An average of a convolution of points, for a regression."""
+    zeros, one = np.zeros(8, np.float32), np.ones(1, np.float32)
+    steps = (Product(0, 1, weights(8, 3, 3, 2, "none"), (2, 1), (0, 1)), Average(1, 2))
+    maps, points = (Map(6, 5, 2), Map(2, 5, 8), Map(1, 1, 8)), np.zeros((1, 8), np.float32)
+    return Plan("regression", SHAPE, 0 * one, one, steps, maps, (False,) * 3, points, zeros + 2, zeros, zeros + 0.5)
