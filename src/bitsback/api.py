@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from bitsback.arguments import check_data, check_fitted, check_kind, checkpoint_path
+from bitsback.arguments import check_data, check_fitted, check_kind, check_words, checkpoint_path
 from bitsback.artifact.container import write
 from bitsback.compress.masks import masks_for
 from bitsback.compress.masks import prune as pruned_by
@@ -38,6 +38,7 @@ from bitsback.posterior.mean_field import MeanField
 from bitsback.posterior.point import Point
 from bitsback.run.abstention import decide
 from bitsback.run.fitted import FittedNetwork, at_mean, check_same_params, examples, likelihood, trace_both, units
+from bitsback.run.libraries import compiled, wanted
 from bitsback.run.programs import artifact, check_manifest, check_program, described_again, figures_of, opened
 from bitsback.run.rehearsal import check_form
 from bitsback.runtime.predictor import Predictor
@@ -186,7 +187,14 @@ def prune(
     return replace(fitted, posterior=pruned, masks=pruned.masks)
 
 
-def pack(program: Program, path: str | os.PathLike[str], data: Dataset, promise: Promise | None = None) -> int:
+def pack(
+    program: Program,
+    path: str | os.PathLike[str],
+    data: Dataset,
+    promise: Promise | None = None,
+    *,
+    libraries: Sequence[str] = (),
+) -> int:
     """Write a program into one file that needs no PyTorch, with its quality on the test split.
 
     Args:
@@ -194,12 +202,16 @@ def pack(program: Program, path: str | os.PathLike[str], data: Dataset, promise:
         path: The file.
         data: What it was fitted on; the abstain threshold comes from its calibration split.
         promise: The error rate to keep by declining; None never declines.
+        libraries: The targets of native libraries that are to stand beside the program, such as "x86-64-v3", or "native" for
+            this machine, each with how many inputs its functions take at a time, if not 1: "aarch64:1,100". They run where
+            `load` is told so.
 
     Returns:
         The file's size in bytes.
 
     Raises:
-        ExportError: ONNX Runtime would answer otherwise than PyTorch.
+        ExportError: ONNX Runtime or a library would answer otherwise than PyTorch, or the program has no native kernels.
+        MissingExtraError: A library is asked for, and TVM is not installed.
         PromiseError: The data cannot give the promise; nothing was written.
         ArtifactError: The file cannot be written.
         NetworkError: The program is not one for these data.
@@ -211,7 +223,8 @@ def pack(program: Program, path: str | os.PathLike[str], data: Dataset, promise:
     if promise is not None:
         check_kind("promise", promise, Promise, "Promise(error_rate=0.05)")
     check_program(program, data)
-    found = artifact(program, data, {})
+    native = compiled(program, data, wanted(check_words("libraries", libraries)))
+    found = native.beside(artifact(program, data, {}))
     predictor = opened(found)
     rule = None
     if promise is not None:

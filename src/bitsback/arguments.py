@@ -1,5 +1,6 @@
 """What the public functions are given, seen before they compute: each wrong argument named in one sentence."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from bitsback.errors import RecipeError, RunError
@@ -23,6 +24,17 @@ def check_kind(name: str, value: object, kind: type, gives: str) -> None:
     if isinstance(value, type) or not isinstance(value, kind):
         given = f"the class {value.__name__}" if isinstance(value, type) else f"of type {type(value).__name__}"
         raise RecipeError(f"{name} is {given}; it must be what {gives} gives")
+
+
+def check_words(name: str, values: object) -> Sequence[str]:
+    """Refuse what is no list or tuple of texts.
+
+    Raises:
+        RecipeError: It is none.
+    """
+    if not isinstance(values, list | tuple) or not all(isinstance(each, str) for each in values):
+        raise RecipeError(f"{name} is {values!r}; it must be a list or tuple of texts")
+    return values
 
 
 def check_data(value: object) -> None:

@@ -1,12 +1,18 @@
-"""The artifact that `golden.bitsback` holds."""
+"""The artifacts that `golden.bitsback` and `golden_native.bitsback` hold."""
 
 from pathlib import Path
 
+import numpy as np
+
 from bitsback.artifact.container import Artifact
 from bitsback.artifact.manifest import AbstainRule, Input, Manifest, Normalization
+from bitsback.lower.run.native.library import Entry, Library
+from bitsback.lower.run.native.plan import Map, Plan, Product, Weights
+from bitsback.runtime.native import with_libraries
 from tests.lower.run import graphs
 
 PATH = Path(__file__).parent / "golden.bitsback"
+NATIVE = Path(__file__).parent / "golden_native.bitsback"
 
 
 def artifact() -> Artifact:
@@ -25,3 +31,18 @@ def artifact() -> Artifact:
         bitsback="0.1.0",
     )
     return Artifact(manifest, graphs.program(), graphs.weights())
+
+
+def native() -> Artifact:
+    """The same with libraries of one member for two targets, whose code is none."""
+    params = graphs.weights()
+    kernel = params["kernel"][0].reshape(2, 2, 1, 3).transpose(3, 0, 1, 2)
+    none, one = np.zeros(3, np.float32), np.ones(3, np.float32)
+    steps = (Product(0, 1, Weights(kernel, params["bias"][0, 0], None, none)),)
+    maps, points = (Map(2, 2, 1), Map(1, 1, 3)), np.zeros((1, 3), np.float32)
+    mean, scale = np.float32([0]), np.float32([1])
+    plan = Plan("classification", graphs.SHAPE, mean, scale, steps, maps, (False, False), points, one, none, none)
+    libraries = [
+        Library(target, f"no code for {target}".encode(), (Entry(8), Entry(1))) for target in ("x86-64-v3", "aarch64")
+    ]
+    return with_libraries(artifact(), plan, libraries)

@@ -13,7 +13,11 @@ from bitsback.artifact.manifest import Input, Manifest
 from bitsback.errors import ArtifactError
 from tests.artifact import golden
 
-GOLDEN_SHA256 = "4c41b1dc48501ef0fb601d8a9d71037792cb2317e0810fcb8919035eddf1636e"
+GOLDEN = {
+    golden.PATH: (golden.artifact, "4c41b1dc48501ef0fb601d8a9d71037792cb2317e0810fcb8919035eddf1636e"),
+    golden.NATIVE: (golden.native, "a5fa8c7d696a76aea5d26697f57cf89a10b18d13a5dd7d615970b27e4fe3db4e"),
+}
+each_file = pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 
 
 def small() -> Artifact:
@@ -22,7 +26,9 @@ def small() -> Artifact:
 
 
 def same(one: Artifact, other: Artifact) -> bool:
-    arrays = zip(one.weights.items(), other.weights.items(), strict=True)
+    arrays = zip(
+        (*one.weights.items(), *one.native.items()), (*other.weights.items(), *other.native.items()), strict=True
+    )
     return (
         one.program == other.program
         and replace(one.manifest, tensors=()) == replace(other.manifest, tensors=())
@@ -51,32 +57,46 @@ def test_sections_and_tensors_are_aligned_and_nothing_else_is_added() -> None:
     assert len(data) == HEADER + sum(-(-n // 64) * 64 for n in (len(decode(data).manifest.to_json()), 7)) + 64 + 1
 
 
-def test_the_golden_file_is_what_it_always_was() -> None:
-    data = golden.PATH.read_bytes()
-    assert hashlib.sha256(data).hexdigest() == GOLDEN_SHA256
-    assert same(decode(data), golden.artifact())
+@each_file
+def test_a_golden_file_is_what_it_always_was(path: Path) -> None:
+    made, digest = GOLDEN[path]
+    data = path.read_bytes()
+    assert hashlib.sha256(data).hexdigest() == digest
+    assert same(decode(data), made())
 
 
-def test_the_writer_still_writes_the_golden_file() -> None:
-    data = golden.PATH.read_bytes()
-    assert encode(replace(golden.artifact(), program=decode(data).program)) == data
+@each_file
+def test_the_writer_still_writes_the_golden_file(path: Path) -> None:
+    made, _ = GOLDEN[path]
+    data = path.read_bytes()
+    assert encode(replace(made(), program=decode(data).program)) == data
 
 
-def test_every_prefix_is_refused() -> None:
-    data = golden.PATH.read_bytes()
+def test_the_program_gets_none_of_the_libraries_tensors() -> None:
+    found = read(golden.NATIVE)
+    assert list(found.weights) == list(read(golden.PATH).weights)
+    assert found.native["code.aarch64"].tobytes() == b"no code for aarch64"
+    assert found.manifest.targets == ("x86-64-v3", "aarch64")
+
+
+@each_file
+def test_every_prefix_is_refused(path: Path) -> None:
+    data = path.read_bytes()
     for length in range(len(data)):
         with pytest.raises(ArtifactError):
             decode(data[:length])
 
 
-def test_any_byte_more_is_refused() -> None:
-    for more in (b"\0", b"\0" * 64, golden.PATH.read_bytes()):
+@each_file
+def test_any_byte_more_is_refused(path: Path) -> None:
+    for more in (b"\0", b"\0" * 64, path.read_bytes()):
         with pytest.raises(ArtifactError, match="cut off or added to"):
-            decode(golden.PATH.read_bytes() + more)
+            decode(path.read_bytes() + more)
 
 
-def test_every_flipped_bit_is_refused() -> None:
-    data = golden.PATH.read_bytes()
+@each_file
+def test_every_flipped_bit_is_refused(path: Path) -> None:
+    data = path.read_bytes()
     bits = np.random.default_rng(0).choice(8 * len(data), size=1000, replace=False)
     for bit in (*map(int, bits), *range(8 * HEADER)):
         damaged = bytearray(data)
@@ -141,6 +161,9 @@ BAD: dict[str, Callable[[Artifact], Artifact]] = {
     "recipe": lambda found: replace(found, manifest=replace(found.manifest, recipe={"a": {1, 2}})),
     "nan": lambda found: replace(found, manifest=replace(found.manifest, recipe={"a": float("nan")})),
     "deep": lambda found: replace(found, manifest=replace(found.manifest, recipe=nested(100))),
+    "native-without-plan": lambda found: replace(found, native={"x": np.zeros(3, np.float32)}),
+    "name-of-both": lambda found: replace(golden.native(), weights={"native/0.mean": np.zeros(3, np.float32)}),
+    "library-without-code": lambda found: replace(golden.native(), native={"code.aarch64": np.zeros(3, np.uint8)}),
     "measurement": lambda found: replace(found, manifest=replace(found.manifest, measurements=({"what": "x"},))),
 }
 

@@ -23,9 +23,9 @@ Content = dict[str, bytes]
 Table = list[list[Any]]
 
 
-def honest() -> tuple[bytes, Content]:
-    """The golden file's bytes, and its sections'."""
-    data = golden.PATH.read_bytes()
+def honest(path: Path = golden.PATH) -> tuple[bytes, Content]:
+    """A golden file's bytes, and its sections'."""
+    data = path.read_bytes()
     rows = [struct.unpack_from("<16sQQ", data, 24 + 64 * index) for index in range(3)]
     return data, {name.rstrip(b"\0").decode(): data[start : start + size] for name, start, size in rows}
 
@@ -61,6 +61,18 @@ def manifest(**changes: Any) -> bytes:
 def text(found: str | bytes) -> bytes:
     """The golden file with another manifest."""
     return seal({**honest()[1], "manifest": found.encode() if isinstance(found, str) else found})
+
+
+def native(**changes: Any) -> bytes:
+    """The golden file with libraries, with other values in its manifest; a key that is None is left out."""
+    content = honest(golden.NATIVE)[1]
+    found = json.loads(content["manifest"]) | changes
+    kept = {key: each for key, each in found.items() if each is not None or key not in changes}
+    return seal({**content, "manifest": json.dumps(kept).encode()})
+
+
+def _libraries() -> list[dict[str, Any]]:
+    return json.loads(honest(golden.NATIVE)[1]["manifest"])["libraries"]
 
 
 def tensor(index: int, **changes: Any) -> bytes:
@@ -173,6 +185,16 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
     "manifest-no-members": (lambda: manifest(members=0), "members cannot be '0'"),
     "manifest-labels": (lambda: manifest(labels=["a"]), "labels cannot be"),
     "manifest-threshold": (lambda: manifest(abstain={"score": "total"}), "no 'threshold'"),
+    # native libraries
+    "libraries-without-plan": (lambda: native(plan=None), "'libraries', which this version does not know"),
+    "plan-without-libraries": (lambda: native(libraries=None), "no 'libraries'"),
+    "plan-with-no-library": (lambda: native(libraries=[]), "libraries cannot be"),
+    "plan-list": (lambda: native(plan=[]), "where an object belongs"),
+    "library-twice": (lambda: native(libraries=_libraries()[:1] * 2), "libraries cannot be"),
+    "library-without-code": (lambda: native(libraries=[_libraries()[0] | {"target": "z80"}]), "has no code"),
+    "library-without-target": (lambda: native(libraries=[{"entries": []}]), "no 'target'"),
+    "library-without-batch": (lambda: native(libraries=[_libraries()[0] | {"entries": [{}]}]), "no 'batch'"),
+    "libraries-for-the-program": (lambda: native(plan=None, libraries=None), "which its program does not ask for"),
     # the tensors
     "tensor-twice": (lambda: tensor(1, name="kernel"), "'kernel' stands in the index twice"),
     "tensor-unnamed": (lambda: tensor(1, name=""), "no name"),

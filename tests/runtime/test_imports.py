@@ -20,6 +20,8 @@ def test_importing_the_runtime_loads_numpy_alone() -> None:
 
 
 def test_predicting_adds_the_engine_and_nothing_else() -> None:
-    predict = f"load({str(golden.PATH)!r}).predict(numpy.ones((1, 2, 2)))"
-    code = f"import numpy; from bitsback.runtime.predictor import load; {predict}"
-    assert not loaded(code) & set(HEAVY)
+    for path in (golden.PATH, golden.NATIVE):
+        predict = f"load({str(path)!r}).predict(numpy.ones((1, 2, 2)))"
+        found = loaded(f"import numpy; from bitsback.runtime.predictor import load; {predict}")
+        assert not found & {*HEAVY, "tvm_ffi"}
+        assert not [name for name in found if name.startswith("bitsback.lower.run.native")]

@@ -12,7 +12,7 @@ import hashlib
 import stat
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +27,8 @@ from bitsback.errors import ArtifactError, reason
 MAGIC = b"\x89BBK\r\n\x1a\n"
 SECTIONS = ("manifest", "program", "weights")
 LARGEST_MANIFEST = 2**24
+NATIVE = "native/"
+"""How the names of tensors begin that are not of the program, in a file with a plan."""
 _START = struct.Struct("<8sIIQ")
 _SECTION = struct.Struct("<16sQQ32s")
 _SIGNED = _START.size + len(SECTIONS) * _SECTION.size
@@ -41,11 +43,14 @@ class Artifact:
         manifest: what it says about itself.
         program: the ONNX graph, its large initializers external at location "weights".
         weights: those initializers, by name.
+        native: what its native libraries are made of, by name: the plan's tensors, and the code of each library as
+            `code.TARGET`, which nothing but `runtime.native` looks at. Empty where the manifest has no plan.
     """
 
     manifest: Manifest
     program: bytes
     weights: Mapping[str, np.ndarray]
+    native: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class Section(NamedTuple):
@@ -106,9 +111,9 @@ def encode(artifact: Artifact) -> bytes:
     Raises:
         ArtifactError: it holds what the format cannot.
     """
-    tensors, weights = _pack_all(artifact.weights)
+    tensors, weights = _pack_all(_together(artifact))
     manifest = replace(artifact.manifest, tensors=tensors).to_json()
-    Manifest.from_json(manifest)
+    _check_codes(Manifest.from_json(manifest))
     if len(manifest) > LARGEST_MANIFEST:
         raise ArtifactError(f"the manifest takes {len(manifest)} bytes; the format allows {LARGEST_MANIFEST}")
     table, body = b"", b""
@@ -141,10 +146,11 @@ def decode(data: bytes, name: str = "the artifact") -> Artifact:
         manifest = Manifest.from_json(bytes(content["manifest"]))
         check_layout(manifest.tensors, len(content["weights"]))
         _check_gaps(content["weights"], 0, manifest.tensors, "the weights section")
-        weights = {each.name: unpack(each, _slice(content["weights"], each)) for each in manifest.tensors}
+        _check_codes(manifest)
+        tensors = {each.name: unpack(each, _slice(content["weights"], each)) for each in manifest.tensors}
     except ArtifactError as error:
         raise ArtifactError(f"{name} lies: {error}") from error
-    return Artifact(manifest, bytes(content["program"]), weights)
+    return Artifact(manifest, bytes(content["program"]), *_apart(manifest, tensors))
 
 
 def read_header(data: bytes, size: int, name: str) -> list[Section]:
@@ -201,6 +207,49 @@ def _check_gaps(view: memoryview, end: int, parts: Sequence[Section | StoredTens
         if any(view[end : each.offset]):
             raise ArtifactError(f"{name} is damaged: the bytes before its {each.name} are not zero")
         end = each.offset + each.size
+
+
+def _together(artifact: Artifact) -> dict[str, np.ndarray]:
+    """All that the weights section holds.
+
+    Raises:
+        ArtifactError: there are native tensors without a plan, or a name would be of both kinds.
+    """
+    native = {NATIVE + name: array for name, array in artifact.native.items()}
+    if artifact.manifest.plan is None and native:
+        raise ArtifactError(
+            f"there are tensors of a plan, such as {min(artifact.native)!r}, and no plan in the manifest"
+        )
+    taken = [name for name in artifact.weights if native and name.startswith(NATIVE)]
+    if taken:
+        raise ArtifactError(
+            f"the program's tensor {taken[0]!r} begins with {NATIVE!r}, which is kept for native libraries"
+        )
+    return {**artifact.weights, **native}
+
+
+def _apart(
+    manifest: Manifest, tensors: Mapping[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The program's tensors, and those of native libraries."""
+    if manifest.plan is None:
+        return dict(tensors), {}
+    own = {name: array for name, array in tensors.items() if not name.startswith(NATIVE)}
+    return own, {name.removeprefix(NATIVE): array for name, array in tensors.items() if name not in own}
+
+
+def _check_codes(manifest: Manifest) -> None:
+    names = {each.name for each in manifest.tensors}
+    for target in manifest.targets:
+        if code_name(target) not in names:
+            raise ArtifactError(
+                f"the library for {target!r:.80} has no code: there is no tensor {code_name(target)!r:.80}"
+            )
+
+
+def code_name(target: str) -> str:
+    """What the tensor of a library's code is called in the index."""
+    return f"{NATIVE}code.{target}"
 
 
 def _pack_all(weights: Mapping[str, np.ndarray]) -> tuple[tuple[StoredTensor, ...], bytes]:

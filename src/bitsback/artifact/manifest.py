@@ -104,6 +104,8 @@ class Manifest:
         measurements: rows of the journal about this very program: at least `what`, `value` and `unit` each.
         recipe: the run that made it, as JSON values.
         bitsback: the version that wrote it.
+        plan: what its native libraries compute, as JSON values (`lower.run.native.record`); None where it has none.
+        libraries: of each library its target and entries, as JSON values.
         tensors: the index of the weights section; `container.write` fills it.
     """
 
@@ -119,6 +121,8 @@ class Manifest:
     measurements: tuple[Mapping[str, Any], ...] = ()
     recipe: Mapping[str, Any] = field(default_factory=dict)
     bitsback: str = __version__
+    plan: Mapping[str, Any] | None = None
+    libraries: tuple[Mapping[str, Any], ...] = ()
     tensors: tuple[StoredTensor, ...] = ()
 
     def __post_init__(self) -> None:
@@ -130,6 +134,18 @@ class Manifest:
         _require(len(self.labels) == expected, "labels", f"{len(self.labels)} for {self.outputs} outputs")
         tolerance = None if self.abstain is None else self.abstain.tolerance
         _require(tolerance is None or self.task == "regression", "abstain.tolerance", f"{tolerance} in a {self.task}")
+        targets = self.targets
+        _require(
+            (self.plan is None) == (not targets),
+            "libraries",
+            f"{len(targets)} {'with' if self.plan else 'without'} a plan",
+        )
+        _require(len({*targets}) == len(targets), "libraries", targets)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What its libraries are for."""
+        return tuple(each["target"] for each in self.libraries)
 
     def to_json(self) -> bytes:
         """The manifest as UTF-8 JSON: keys sorted, no spaces, the same bytes for the same manifest.
@@ -140,6 +156,8 @@ class Manifest:
         content = {"format": FORMAT, **asdict(self)}
         if self.abstain is not None and self.abstain.tolerance is None:
             del content["abstain"]["tolerance"]
+        if self.plan is None:
+            del content["plan"], content["libraries"]
         try:
             text = json.dumps(content, allow_nan=False, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
             data = text.encode()
@@ -156,6 +174,7 @@ class Manifest:
         """
         fields = Fields(parse(data, "the manifest"), "the manifest")
         _require(fields.of("format", int) == FORMAT, "format", fields.of("format", int))
+        native = "plan" in fields.found
         found = cls(
             task=fields.of("task", str),
             form=fields.of("form", str),
@@ -169,6 +188,8 @@ class Manifest:
             measurements=tuple(_measurement(each) for each in fields.objects("measurements")),
             recipe=fields.of("recipe", dict),
             bitsback=fields.of("bitsback", str),
+            plan=fields.of("plan", dict) if native else None,
+            libraries=tuple(_library(each) for each in fields.objects("libraries")) if native else (),
             tensors=tuple(_tensor(each) for each in fields.objects("tensors")),
         )
         fields.close()
@@ -223,6 +244,14 @@ def _measurement(fields: Fields) -> dict[str, Any]:
     fields.of("unit", str)
     if not fields.absent("value"):
         fields.number("value")
+    return dict(fields.found)
+
+
+def _library(fields: Fields) -> dict[str, Any]:
+    """A library: its target and for which batches it is are checked, the rest is for who runs it."""
+    fields.of("target", str)
+    for each in fields.objects("entries"):
+        each.of("batch", int)
     return dict(fields.found)
 
 

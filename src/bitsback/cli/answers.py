@@ -10,7 +10,13 @@ DECLINED = "I don't know"
 
 
 def answer(
-    model: str | Path, inputs: Sequence[str | Path], *, resize: bool = False, threads: int = 1, as_json: bool = False
+    model: str | Path,
+    inputs: Sequence[str | Path],
+    *,
+    resize: bool = False,
+    threads: int = 1,
+    native: bool = False,
+    as_json: bool = False,
 ) -> None:
     """Predict for every sample of every file, and print the answers.
 
@@ -19,15 +25,16 @@ def answer(
         inputs: Files of samples.
         resize: Whether images of another size are resized.
         threads: How many threads a call may use.
+        native: Whether a native library in the file is run, which is trusted then.
         as_json: Print them as JSON.
 
     Raises:
-        ArtifactError: The packed file is missing, damaged, or of another version.
+        ArtifactError: The packed file is missing, damaged, or of another version, or has no library for this machine.
         DataError: A file of samples is missing, malformed, or does not fit; nothing was printed.
     """
     from bitsback.runtime.inputs import IMAGE_SUFFIXES, doubt, read_inputs
 
-    predictor = load(model, threads)
+    predictor = load(model, threads, native=native)
     found: list[tuple[str, int, Answer]] = []
     doubts: dict[str, str] = {}
     for path in inputs:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bitsback.artifact.container import HEADER, read, read_header
+from bitsback.artifact.container import HEADER, NATIVE, code_name, read, read_header
 from bitsback.artifact.manifest import Manifest
 from bitsback.report.promise import Kept
 from bitsback.report.quantity import quantity, shown
@@ -56,6 +56,7 @@ def _lines(path: Path, size: int, sections: dict[str, int], manifest: Manifest) 
         f"  answers    {', '.join(manifest.labels[:12]) or f'{manifest.outputs} targets'}",
         f"  sections   {', '.join(f'{name} {shown(each, _BYTES)}' for name, each in sections.items())}",
         f"  tensors    {_tensors(manifest)}",
+        *(f"  library    {line}" for line in _libraries(manifest)),
     ]
     temperature = manifest.recipe.get("temperature")
     if isinstance(temperature, int | float):
@@ -68,8 +69,10 @@ def _lines(path: Path, size: int, sections: dict[str, int], manifest: Manifest) 
         if row["what"] in {"threshold", "calibration_coverage"}:
             continue  # the promise says them
         named = quantity(str(row["what"]))
-        name = f"Latency beside {row['of']['beside']}" if "beside" in row["of"] else named.name
-        lines.append(f"  {name:32}{shown(row['value'], named.kind)} {named.unit}".rstrip())
+        of = row.get("of", {})
+        name = f"Latency beside {of['beside']}" if "beside" in of else named.name
+        name = f"{name}, {of['engine']}" if "engine" in of else name
+        lines.append(f"  {name:31} {shown(row['value'], named.kind)} {named.unit}".rstrip())
     return lines
 
 
@@ -80,6 +83,19 @@ def _promise(manifest: Manifest) -> str:
     shares = [row["value"] for row in manifest.measurements if row["what"] == "calibration_coverage"]
     accepted = shares[-1] if shares else None
     return Kept(rule.score, rule.threshold, rule.error_rate, rule.confidence, rule.tolerance, accepted).sentence
+
+
+def _libraries(manifest: Manifest) -> list[str]:
+    sizes = {each.name: each.size for each in manifest.tensors}
+    plan = sum(each.size for each in manifest.tensors if each.name.startswith(NATIVE)) - sum(
+        sizes[code_name(target)] for target in manifest.targets
+    )
+    lines = [
+        f"{each['target']}: {shown(sizes[code_name(each['target'])], _BYTES)}, "
+        f"batches of {', '.join(str(entry['batch']) for entry in reversed(each['entries']))}"
+        for each in manifest.libraries
+    ]
+    return [*lines, f"weights for all of them: {shown(plan, _BYTES)}"] if lines else []
 
 
 def _tensors(manifest: Manifest) -> str:

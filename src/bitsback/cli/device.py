@@ -18,6 +18,9 @@ TimedData = Annotated[
     Path | None,
     typer.Option("--data", help="Data whose test samples are the inputs, in place of noise: their folder, or digits."),
 ]
+Native = Annotated[
+    bool, typer.Option("--native", help="Run the file's native library for this machine: for files that you trust.")
+]
 FileSeed = Annotated[int | None, typer.Option("--seed", help="Checks that it was made with this seed.", min=0)]
 
 
@@ -30,6 +33,7 @@ def predict(
     data: Annotated[
         Path | None, typer.Option("--data", help="A folder in which files are looked for that are not here.")
     ] = None,
+    native: Native = False,
     seed: FileSeed = None,
     as_json: Json = False,
 ) -> None:
@@ -41,7 +45,7 @@ def predict(
 
     _agreed(model, seed, None)
     found = [path if data is None or path.exists() else data / path for path in inputs]
-    answer(model, found, resize=resize, threads=threads, as_json=as_json)
+    answer(model, found, resize=resize, threads=threads, native=native, as_json=as_json)
 
 
 def inspect(
@@ -98,6 +102,7 @@ def measure(
     ] = None,
     threads: Annotated[int | None, typer.Option(help="How many threads a call may use.", min=1)] = None,
     data: TimedData = None,
+    native: Native = False,
     seed: Annotated[int, typer.Option(help="Decides which inputs it is timed with.", min=0)] = 0,
     as_json: Json = False,
 ) -> None:
@@ -110,7 +115,7 @@ def measure(
     from bitsback.recipe.sections import Measure
     from bitsback.run.agreement import test_inputs
     from bitsback.run.folder import open_run
-    from bitsback.run.measure import Timed, drawn_from, files, random_inputs, timing
+    from bitsback.run.measure import alone, drawn_from, files, random_inputs, timing
     from bitsback.run.measure import measure as measure_stage
 
     asked: dict[str, Any] = {"repeats": repeats, "threads": threads, "batches": tuple(batch) if batch else None}
@@ -120,10 +125,10 @@ def measure(
     draw_inputs = random_inputs(seed) if given is None else drawn_from(test_inputs(given), seed)
     if path.is_dir():
         run = open_run(path, TYPED.get())
-        rows = measure_stage(files(run), replace(timing(run), **changes), draw=draw_inputs)
+        rows = measure_stage(files(run, native=native), replace(timing(run), **changes), draw=draw_inputs)
         rows = run.record(rows, seed)
     else:
-        timed = [Timed(each, {"file": str(each)}) for each in (reference, path) if each is not None]
+        timed = alone(path, reference, native=native)
         rows = measure_stage(timed, replace(Measure(), **changes), draw=draw_inputs)
     show({"measurements": plain(rows)}, as_json=as_json, text=lambda: _latencies(rows))
 
@@ -177,7 +182,8 @@ def _latencies(rows: list[Any]) -> str:
 
 
 def _what(row: Any) -> str:
-    return str(row.of.get("file") or f"{row.of['stage']} {row.of['form']}")
+    named = str(row.of.get("file") or f"{row.of['stage']} {row.of['form']}")
+    return f"{named}, {row.of['engine']}" if "engine" in row.of else named
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -25,12 +25,21 @@ from bitsback.cli.options import (
     recipe_from,
 )
 from bitsback.cli.screen import draw, plain, show, watching
+from bitsback.lower.run.native.targets import TARGETS
 
 if TYPE_CHECKING:
     from bitsback.recipe.sections import Recipe
     from bitsback.run.folder import RunFolder
     from bitsback.run.pack import Packed
 
+Libraries = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TARGET[:BATCHES]",
+        help=f"Adds a native library for {', '.join(TARGETS)}, or for this machine (native), with functions for so many inputs "
+        "at a time, such as native:1,100; may be given several times.",
+    ),
+]
 Output = Annotated[Path | None, typer.Option("--run", "-o", metavar="RUN", help="The run folder; else runs/NAME.")]
 
 
@@ -94,6 +103,7 @@ def pack(
         float | None, typer.Option(help="The share of wrong answers to promise, such as 0.01.")
     ] = None,
     confidence: Annotated[float | None, typer.Option(help="How sure the promise is to be kept, such as 0.95.")] = None,
+    library: Libraries = None,
     data: DataFolder = None,
     seed: SameSeed = None,
     settings: Settings = None,
@@ -104,6 +114,10 @@ def pack(
     Example: bitsback pack runs/mnist --members 20 --error-rate 0.01 --confidence 0.95
     """
     need_torch()
+    from bitsback.run.libraries import wanted
+    from bitsback.run.pack import pack as pack_stage
+
+    libraries = wanted(library or ())
     changes = {
         "form.name": form,
         "form.members": members,
@@ -113,9 +127,7 @@ def pack(
         "seed": seed,
     }
     made, materials = opened(folder, changes, settings)
-    from bitsback.run.pack import pack as pack_stage
-
-    packed = pack_stage(made, materials)
+    packed = pack_stage(made, materials, libraries)
     show(_packed(made, packed), as_json=as_json, text=lambda: _packed_text(made, packed))
 
 

@@ -40,10 +40,11 @@ def newest(rows: Iterable[Measurement]) -> list[Measurement]:
 
     The size of one network never stands beside the quality of another: for each stage and form, rows about another
     program than the newest are left out, and rows about a compressed network of another sparsity than the newest. So are
-    figures of a threshold but for the newest one, and rows whose `of` holds a list. Every row about the network that was
-    packed last says that it `ships`.
+    figures of a threshold but for the newest one, latencies of native libraries, and rows whose `of` holds a list. Every row
+    about the network that was packed last says that it `ships`.
     """
-    readable = [row for row in rows if all(isinstance(found, str | int | float) for found in row.of.values())]
+    default = [row for row in rows if "engine" not in row.of]
+    readable = [row for row in default if all(isinstance(found, str | int | float) for found in row.of.values())]
     ordered = sorted(latest(_marked(readable)), key=lambda row: str(row.time))
     sparsity = packed_sparsity(ordered)
     fitting = [row for row in ordered if not is_packed(row) or number(row, "sparsity") in {None, sparsity}]

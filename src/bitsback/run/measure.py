@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bitsback.artifact.container import Artifact, read
-from bitsback.errors import RunError, reason
+from bitsback.errors import ArtifactError, RecipeError, RunError, reason
 from bitsback.lower.run.onnx import open_program
 from bitsback.measure.device import Cpu
 from bitsback.measure.journal import Measurement, Scalar
@@ -20,10 +20,17 @@ from bitsback.run.folder import RunFolder
 
 @dataclass(frozen=True)
 class Timed:
-    """A file to time: what it is, for the journal."""
+    """A file to time.
+
+    Attributes:
+        path: The file.
+        of: What it is, for the journal.
+        native: Whether its native library is timed in place of its program; it is trusted then.
+    """
 
     path: Path
     of: dict[str, Scalar]
+    native: bool = False
 
 
 Draw = Callable[[Artifact, int], np.ndarray]
@@ -69,8 +76,12 @@ def timing(run: RunFolder) -> Measure:
         raise RunError(f"{run.file('recipe')} cannot be read: {reason(error)}") from error
 
 
-def files(run: RunFolder) -> list[Timed]:
+def files(run: RunFolder, *, native: bool = False) -> list[Timed]:
     """The files of a run, the reference first; programs that were packed are timed as packed.
+
+    Args:
+        run: The folder.
+        native: Whether the native library of the one that ships is timed too.
 
     Raises:
         RunError: Nothing was packed yet.
@@ -80,7 +91,14 @@ def files(run: RunFolder) -> list[Timed]:
     found = {"dense-point": dense, f"compressed-{read(model).manifest.form}": model}
     for path in sorted(run.file("programs").glob("*.bitsback")):
         found.setdefault(path.stem, path)
-    return [Timed(path, _of(name.partition("-")[0], read(path))) for name, path in found.items()]
+    timed = [Timed(path, _of(name.partition("-")[0], read(path))) for name, path in found.items()]
+    return timed + [replace(each, native=True) for each in timed if native and each.path == model]
+
+
+def alone(path: Path, reference: Path | None, *, native: bool = False) -> list[Timed]:
+    """A file that is of no run, after its reference if it has one, and then its native library if that is timed too."""
+    timed = [Timed(each, {"file": str(each)}) for each in (reference, path) if each is not None]
+    return [*timed, replace(timed[-1], native=True)] if native else timed
 
 
 def measure(
@@ -102,17 +120,18 @@ def measure(
         `latency` and `latency_ratio` rows.
 
     Raises:
-        ArtifactError: A file is damaged or its program cannot run.
+        ArtifactError: A file is damaged, its program cannot run, or it is to run natively and has no library for this machine.
+        RecipeError: A native library is to use several threads.
     """
     device = Cpu(settings.threads).name
-    artifacts = [(read(each.path), each.of) for each in timed]
+    artifacts = [(read(each.path), each) for each in timed]
     rows: list[Measurement] = []
     for batch in settings.batches:
         tell(f"timing {len(timed)} programs, batch {batch}, on {device}")
         inputs = [(draw or random_inputs(0))(artifact, batch) for artifact, _ in artifacts]
         candidates = [
-            _candidate(artifact, of, each, settings.threads)
-            for (artifact, of), each in zip(artifacts, inputs, strict=True)
+            _candidate(artifact, one, each, settings.threads)
+            for (artifact, one), each in zip(artifacts, inputs, strict=True)
         ]
         how = LatencySettings(settings.warmup, settings.repeats, settings.threads, batch, device)
         rows += latency(candidates[1:], candidates[0], how, pairs=_like_with_like(timed))
@@ -129,9 +148,23 @@ def _like_with_like(timed: Sequence[Timed]) -> list[Pair]:
     ]
 
 
-def _candidate(artifact: Artifact, of: dict[str, Scalar], inputs: np.ndarray, threads: int) -> Candidate:
+def _candidate(artifact: Artifact, timed: Timed, inputs: np.ndarray, threads: int) -> Candidate:
+    if timed.native:
+        return _native(artifact, timed, inputs, threads)
     session = open_program(artifact.program, artifact.weights, threads)
-    return Candidate(lambda: session.run(inputs), of)
+    return Candidate(lambda: session.run(inputs), timed.of)
+
+
+def _native(artifact: Artifact, timed: Timed, inputs: np.ndarray, threads: int) -> Candidate:
+    from bitsback.runtime.native import open_native
+
+    if threads != 1:
+        raise RecipeError(f"threads is {threads}; a native library uses 1")
+    try:
+        session, target = open_native(artifact)
+    except ArtifactError as error:
+        raise ArtifactError(f"{timed.path} cannot be run natively: {error}") from error
+    return Candidate(lambda: session.run(inputs), {**timed.of, "engine": f"native {target}"})
 
 
 def _of(stage: str, artifact: Artifact) -> dict[str, Scalar]:

@@ -17,6 +17,7 @@ from bitsback.run.evaluate import shipped, variants
 from bitsback.run.folder import RunFolder
 from bitsback.run.gallery import gallery
 from bitsback.run.identity import check_data
+from bitsback.run.libraries import NONE, Wanted, compiled
 from bitsback.run.materials import Materials
 from bitsback.run.programs import Made, described_again, figures_of, made_before, make, opened
 
@@ -36,12 +37,13 @@ class Packed:
     evaluated: bool
 
 
-def pack(run: RunFolder, materials: Materials) -> Packed:
+def pack(run: RunFolder, materials: Materials, libraries: Sequence[Wanted] = ()) -> Packed:
     """Write `model.bitsback`, and `dense.bitsback` beside it as the reference.
 
     Args:
         run: The folder, with what `fit` and `compress` left in it; what `evaluate` measured goes into the manifest.
         materials: Of its recipe, which becomes the folder's: what is evaluated next is what was packed.
+        libraries: Native ones that are to stand beside the program.
 
     Returns:
         What was packed.
@@ -49,11 +51,15 @@ def pack(run: RunFolder, materials: Materials) -> Packed:
     Raises:
         PromiseError: The recipe asks for a promise that the data cannot give; nothing was written.
         RunError: An earlier stage's result is missing, or the data are others than those of the fit.
+        ExportError: A library is asked for of what has no native kernel; nothing was written.
         ArtifactError: The file cannot be written; what was there before still is.
     """
     recipe, data = materials.recipe, materials.data
     check_data(run, data)
-    model = make(run, shipped(run, materials), data)
+    ships = shipped(run, materials)
+    native = compiled(ships.program(), data, libraries) if libraries else NONE
+    model = make(run, ships, data)
+    model = replace(model, artifact=native.beside(model.artifact))
     decision = abstention.decide(model.predictor(), data, abstention.promise_of(recipe.abstain))
     if recipe.abstain is not None and decision.abstention is None:
         raise PromiseError(f"nothing was packed, because [abstain] cannot be promised: {decision.reason}")

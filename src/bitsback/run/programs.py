@@ -22,7 +22,7 @@ from bitsback.run.fitted import FittedNetwork
 from bitsback.run.folder import RunFolder
 from bitsback.runtime.predictor import Predictor
 
-_CHECKED = 64  # inputs that PyTorch and ONNX Runtime are compared on
+_CHECKED = 64  # inputs that PyTorch and an engine are compared on
 _WHITES = (1.0, 16.0, 255.0)
 _SAID = ("what", "value", "unit", "of", "repeats", "spread", "device", "seed", "commit", "time")
 
@@ -129,8 +129,7 @@ def artifact(program: Program, data: Dataset, recipe: dict[str, Any]) -> Artifac
     Raises:
         ExportError: It cannot be exported, or answers otherwise than PyTorch.
     """
-    split = data.validation if len(data.validation.inputs) else data.train
-    lowered = lower(program, split.inputs[:_CHECKED])
+    lowered = lower(program, inputs_to_compare(data))
     manifest = Manifest(
         task=data.task,
         form=program.form,
@@ -143,6 +142,12 @@ def artifact(program: Program, data: Dataset, recipe: dict[str, Any]) -> Artifac
         recipe={"temperature": program.temperature, **recipe},
     )
     return Artifact(manifest, lowered.graph, lowered.weights)
+
+
+def inputs_to_compare(data: Dataset) -> np.ndarray:
+    """Real inputs, raw, on which an engine must answer what PyTorch answers."""
+    split = data.validation if len(data.validation.inputs) else data.train
+    return split.inputs[:_CHECKED]
 
 
 def described_again(found: Artifact, **changes: Any) -> Artifact:

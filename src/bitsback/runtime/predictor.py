@@ -3,16 +3,19 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bitsback.artifact.container import read
+from bitsback.artifact.container import Artifact, read
 from bitsback.artifact.manifest import AbstainRule, Manifest
-from bitsback.errors import ArtifactError
+from bitsback.errors import ArtifactError, RecipeError
 from bitsback.lower.run.onnx import Outputs, Session, open_program
 from bitsback.runtime.samples import check_samples
-from bitsback.settings import check_path, check_whole
+from bitsback.settings import check_among, check_path, check_whole
+
+if TYPE_CHECKING:
+    from bitsback.lower.run.native.library import NativeSession
 
 
 class Answer(NamedTuple):
@@ -83,7 +86,7 @@ class Prediction:
 class Predictor:
     """A loaded artifact."""
 
-    def __init__(self, manifest: Manifest, session: Session) -> None:
+    def __init__(self, manifest: Manifest, session: "Session | NativeSession") -> None:
         self.manifest = manifest
         self._session = session
 
@@ -114,29 +117,42 @@ class Predictor:
         return found
 
 
-def load(path: str | Path, threads: int = 1) -> Predictor:
+def load(path: str | Path, threads: int = 1, *, native: bool = False) -> Predictor:
     """Read an artifact and make it ready to predict.
 
     Args:
         path: the file that `bitsback pack` wrote.
         threads: how many threads one call may use.
+        native: run the best of its native libraries for this machine in place of its ONNX program. A library is machine
+            code, with all rights of this process: allow it for files that you trust.
 
     Raises:
-        ArtifactError: the file is missing, damaged, of another format, or its program cannot run.
+        ArtifactError: the file is missing, damaged, of another format, its program cannot run, or it is to run natively and
+            has no library for this machine.
+        MissingExtraError: it is to run natively, and tvm-ffi is not installed.
         RecipeError: an argument is of the wrong kind.
     """
     check_path("path", path)
     check_whole("threads", threads, 1)
+    check_among("native", native, (True, False))
     artifact = read(path)
     try:
-        session = open_program(artifact.program, artifact.weights, threads)
+        session = _native(artifact, threads) if native else open_program(artifact.program, artifact.weights, threads)
     except ArtifactError as error:
-        raise ArtifactError(f"{path} cannot be run: {error}") from error
+        raise ArtifactError(f"{path} cannot be run{' natively' if native else ''}: {error}") from error
     shape = artifact.manifest.input.shape
     if session.input_shape[1:] != shape or isinstance(session.input_shape[0], int):
         taken = list(session.input_shape)
         raise ArtifactError(f"{path} lies: its program takes {taken}, and its manifest says {['any', *shape]}")
     return Predictor(artifact.manifest, session)
+
+
+def _native(artifact: Artifact, threads: int) -> "NativeSession":
+    from bitsback.runtime.native import open_native
+
+    if threads != 1:
+        raise RecipeError(f"threads is {threads}; a native library uses 1")
+    return open_native(artifact)[0]
 
 
 def _declined(outputs: Outputs, rule: AbstainRule | None) -> np.ndarray:

@@ -1,0 +1,110 @@
+"""Native libraries of the program that ships, compiled where TVM is installed."""
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bitsback.artifact.container import Artifact
+from bitsback.errors import MissingExtraError, RecipeError
+from bitsback.form.program import Program
+from bitsback.given.dataset import Dataset
+from bitsback.lower.run.native.library import Entry, Library
+from bitsback.lower.run.native.plan import Plan
+from bitsback.lower.run.native.step_record import MOST
+from bitsback.lower.run.native.targets import TARGETS, runnable
+from bitsback.run.programs import inputs_to_compare
+from bitsback.runtime.native import with_libraries
+
+HERE = "native"
+"""The best target of this machine."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A library that is to be in a file.
+
+    Attributes:
+        target: A key of `TARGETS`.
+        batches: For how many inputs at a time it has a function.
+    """
+
+    target: str
+    batches: tuple[int, ...] = (1,)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A program's native libraries, each compared with PyTorch; no plan where there are none."""
+
+    plan: Plan | None
+    libraries: tuple[Library, ...] = ()
+
+    def beside(self, artifact: Artifact) -> Artifact:
+        """The artifact with these libraries.
+
+        Raises:
+            ArtifactError: They cannot be stored.
+        """
+        return artifact if self.plan is None else with_libraries(artifact, self.plan, self.libraries)
+
+
+NONE = Compiled(None)
+
+
+def wanted(libraries: Sequence[str]) -> tuple[Wanted, ...]:
+    """What is asked for.
+
+    Args:
+        libraries: Each a key of `TARGETS`, or "native" for the best of this machine, and after a colon the batches:
+            "native:1,100".
+
+    Raises:
+        RecipeError: There is no such target, a target is asked for twice, or a batch is no whole number of at least 1.
+        MissingExtraError: TVM is not installed.
+    """
+    found = tuple(_wanted(each) for each in libraries)
+    targets = [each.target for each in found]
+    twice = next((each for each in targets if targets.count(each) > 1), None)
+    if twice is not None:
+        raise RecipeError(
+            f"the library for {twice!r} is asked for twice; name it once, with all batches: {twice}:1,100"
+        )
+    if found and importlib.util.find_spec("tvm") is None:
+        raise MissingExtraError('native libraries are compiled by TVM; install it with pip install "bitsback[compile]"')
+    return found
+
+
+def compiled(program: Program, data: Dataset, libraries: Sequence[Wanted]) -> Compiled:
+    """Compile a program.
+
+    Args:
+        program: A point or a propagated form.
+        data: What it was fitted on: real inputs to compare on.
+        libraries: What is asked for.
+
+    Raises:
+        ExportError: The form or an operator has no native kernel, a library answers otherwise than PyTorch, or no linker is
+            there for it.
+    """
+    if not libraries:
+        return NONE
+    from bitsback.lower.build.native.library import lower
+
+    inputs = inputs_to_compare(data)
+    made = [lower(program, each.target, [Entry(batch) for batch in each.batches], inputs) for each in libraries]
+    return Compiled(made[0][0], tuple(library for _, library in made))
+
+
+def _wanted(said: str) -> Wanted:
+    name, colon, numbers = said.partition(":")
+    known = [HERE, *TARGETS]
+    if name not in known:
+        raise RecipeError(f"there is no target {name!r}; there are {', '.join(known)}")
+    batches = numbers.split(",") if colon else ["1"]
+    if not all(each.isascii() and each.isdecimal() and 0 < int(each[:20]) <= MOST for each in batches):
+        raise RecipeError(
+            f"the library {said!r} is for batches {numbers!r}; they must be numbers from 1 to {MOST}, as in 1,100"
+        )
+    if name == HERE and not runnable():
+        raise RecipeError(f"this machine runs no target that there is; name one of {', '.join(TARGETS)}")
+    return Wanted(runnable()[0] if name == HERE else name, tuple(sorted({*map(int, batches)})))

@@ -1,0 +1,105 @@
+"""From a run to a file with a library that answers as its program does."""
+
+import json
+import platform
+
+import numpy as np
+import pytest
+
+import bitsback
+from bitsback.errors import ExportError, MissingExtraError, RecipeError
+from bitsback.lower.run.native.targets import TARGETS, runnable
+from bitsback.report.evidence import newest
+from bitsback.run.libraries import Wanted, wanted
+from bitsback.runtime.predictor import load
+from tests.cli.calls import caller
+
+
+@pytest.fixture
+def call(capsys):
+    return caller(capsys)
+
+
+def test_what_is_asked_for_is_a_target_and_its_batches():
+    assert wanted(()) == ()
+    assert wanted(("aarch64", "x86-64:100,1,1")) == (Wanted("aarch64"), Wanted("x86-64", (1, 100)))
+    assert wanted(("native:2",)) == (Wanted(runnable()[0], (2,)),)
+    with pytest.raises(RecipeError, match="there is no target 'z80'; there are native, x86-64, "):
+        wanted(("z80",))
+    with pytest.raises(RecipeError, match=f"the library for '{runnable()[0]}' is asked for twice"):
+        wanted(("native", f"{runnable()[0]}:4"))
+    for batches in ("", "0", "-1", "1,", "1.5", "9" * 30, "²"):
+        with pytest.raises(RecipeError, match="they must be numbers from 1 to 65536"):
+            wanted((f"x86-64:{batches}",))
+
+
+def test_without_the_compiler_the_extra_is_named(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r'pip install "bitsback\[compile\]"'):
+        wanted(("x86-64",))
+    assert wanted(()) == ()
+
+
+def test_a_run_is_packed_with_libraries_that_answer_as_its_program(copied_run, call, tmp_path):
+    model, best = copied_run.file("model"), runnable()[0]
+    lesser = [name for name in TARGETS if TARGETS[name].machine == platform.machine() and name != best][:1]
+    words = [word for name in ("native:1,4", *lesser) for word in ("--library", name)]
+    result = call("pack", copied_run.path, "--form", "propagated", *words)
+    assert (result.code, result.err) == (0, "")
+    inputs = bitsback.dataset("digits").test.inputs[:7]
+    one, other = load(model).predict(inputs), load(model, native=True).predict(inputs)
+    for name in ("mean", "total", "data", "knowledge"):
+        np.testing.assert_allclose(getattr(other, name), getattr(one, name), rtol=1e-3, atol=1e-4)
+
+    shown = call("inspect", model).out
+    assert f"library    {best}: " in shown
+    assert "batches of 1, 4\n" in shown
+    np.save(tmp_path / "x.npy", inputs)
+    plain, natively = (call("predict", model, tmp_path / "x.npy", *more, "--json").out for more in ([], ["--native"]))
+    labels = [[answer["label"] for answer in json.loads(out)] for out in (plain, natively)]
+    assert labels[0] == labels[1]
+
+    rows = json.loads(call("measure", model, "--native", "--repeats", "3", "--json").out)["measurements"]
+    assert [(row["what"], row["of"].get("engine")) for row in rows] == [
+        ("latency", None), ("latency", f"native {best}"), ("latency_ratio", f"native {best}"),
+    ]  # fmt: skip
+    assert f"{model}, native {best} " in call("measure", model, "--native", "--repeats", "3").out
+    assert call("measure", copied_run.path, "--native", "--repeats", "3").code == 0
+    assert {row.of["engine"] for row in copied_run.rows() if "engine" in row.of} == {f"native {best}"}
+    assert not [row for row in newest(copied_run.rows()) if "engine" in row.of]
+    assert "threads is 2; a native library uses 1" in call("measure", model, "--native", "--threads", "2").err
+
+    call("pack", copied_run.path, "--form", "propagated")
+    assert "it holds no native library" in call("predict", model, tmp_path / "x.npy", "--native").err
+    assert "it holds no native library" in call("measure", copied_run.path, "--native").err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--library", "native"], "the ensemble form has no native library"),
+        (["--form", "point", "--library", "z80"], "there is no target 'z80'"),
+        (["--form", "point", "--library", "native:x"], "for batches 'x'"),
+    ],
+)
+def test_what_cannot_be_compiled_is_one_sentence_and_nothing_is_written(copied_run, call, words, said):
+    before = {path: path.read_bytes() for path in copied_run.path.rglob("*") if path.is_file()}
+    result = call("pack", copied_run.path, *words)
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert said in result.err
+    assert {path: path.read_bytes() for path in copied_run.path.rglob("*") if path.is_file()} == before
+
+
+def test_libraries_from_python(tmp_path):
+    data = bitsback.dataset("diabetes")
+    fitted = bitsback.fit(bitsback.network("mlp", data, hidden=(6,)), data, epochs=1)
+    bitsback.pack(bitsback.propagated(fitted), tmp_path / "m.bitsback", data, libraries=["native:1,8"])
+    inputs = data.test.inputs[:9]
+    one, other = (load(tmp_path / "m.bitsback", native=native).predict(inputs) for native in (False, True))
+    for name in ("mean", "total", "knowledge"):
+        np.testing.assert_allclose(getattr(other, name), getattr(one, name), rtol=1e-3, atol=1e-2)
+    with pytest.raises(RecipeError, match="libraries is 'native'; it must be a list or tuple of texts"):
+        bitsback.pack(bitsback.point(fitted), tmp_path / "n.bitsback", data, libraries="native")
+    with pytest.raises(ExportError, match="the ensemble form has no native library"):
+        bitsback.pack(bitsback.ensemble(fitted, 2), tmp_path / "n.bitsback", data, libraries=("native",))
+    assert not (tmp_path / "n.bitsback").exists()
