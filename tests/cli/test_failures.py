@@ -239,7 +239,7 @@ def test_a_command_that_needs_pytorch_names_the_extra(call, place, monkeypatch, 
 
 @pytest.mark.parametrize("name", ORDER)
 def test_no_command_takes_an_option_that_it_does_not_have(call, place, name):
-    check(call(name, "--frobnicate"), f"no such option: --frobnicate; `bitsback {name} --help` says what there is")
+    check(call(name, "--xyzzy"), f"no such option: --xyzzy; `bitsback {name} --help` says what there is")
 
 
 def test_an_interrupted_command_says_how_to_go_on(capsys):
