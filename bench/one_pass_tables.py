@@ -3,15 +3,10 @@
 from collections.abc import Sequence
 
 from bench.markdown import table
+from bench.weight_pruning_tables import FIGURES
 from bitsback.measure.journal import Measurement, latest
 
-_QUALITY = {
-    "accuracy": ("accuracy, %", 100.0, 2),
-    "nll": ("NLL, nats", 1.0, 4),
-    "ece": ("ECE, %", 100.0, 2),
-    "ood_auroc_total": ("OOD AUROC, total", 1.0, 3),
-    "ood_auroc_knowledge": ("OOD AUROC, knowledge", 1.0, 3),
-}
+_QUALITY = {{"predictive_accuracy": "accuracy"}.get(what, what): shown for what, shown in FIGURES.items()}
 _TITLES = {
     "point": "posterior mean",
     "one_pass": "one pass",

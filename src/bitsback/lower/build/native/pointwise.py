@@ -49,10 +49,10 @@ def rectify(code: Code, scratch: Any, source: Place, target: Place) -> None:
     def one(read: Any, written: Any) -> None:
         mean = code.let(vector(scratch, source.mean + read))
         if source.var is None:
-            _write(code, scratch, target, written, (code.let(tirx.max(mean, spread(0.0))), None))
+            write(code, scratch, target, written, (code.let(tirx.max(mean, spread(0.0))), None))
         else:
             var = code.let(vector(scratch, source.var + read))
-            _write(code, scratch, target, written, rectified(code, mean, var))
+            write(code, scratch, target, written, rectified(code, mean, var))
 
     _everywhere(code, source, target, one)
 
@@ -78,7 +78,7 @@ def add(code: Code, scratch: Any, places: tuple[Place, Place, Place], step: Sum)
                     var = more if var is None else var + more
             if target.var is not None:
                 var = spread(0.0) if var is None else var * spread(step.factor)
-            _write(code, scratch, target, written + at, (code.let(mean), None if var is None else code.let(var)))
+            write(code, scratch, target, written + at, (code.let(mean), None if var is None else code.let(var)))
 
     _positions(code, target, position)
 
@@ -106,7 +106,7 @@ def largest(
                 rival: Any = code.let(vector(scratch, source.var + read + offset))
                 var = code.let(tirx.Select(mean >= other, var, rival))
             mean = code.let(tirx.max(mean, other))
-        _write(code, scratch, target, written, (mean, var))
+        write(code, scratch, target, written, (mean, var))
 
     _positions(code, target, position)
 
@@ -128,7 +128,7 @@ def average(code: Code, scratch: Any, source: Place, target: Place) -> None:
             lambda row: code.loop(source.map.width, lambda column: position(row, column), "column"),
             "row",
         )
-        _write(code, scratch, target, _offset(target, each, 0, 0) + at, (code.let(total[0] * spread(1 / count)), None))
+        write(code, scratch, target, _offset(target, each, 0, 0) + at, (code.let(total[0] * spread(1 / count)), None))
 
     code.loop(
         source.batch,
@@ -137,7 +137,8 @@ def average(code: Code, scratch: Any, source: Place, target: Place) -> None:
     )
 
 
-def _write(code: Code, scratch: Any, target: Place, at: Any, value: tuple[Any, Any]) -> None:
+def write(code: Code, scratch: Any, target: Place, at: Any, value: tuple[Any, Any]) -> None:
+    """A vector of a value: mean, variance if it has one, and second moment if a later step asks for it."""
     mean, var = value
     code.store(scratch, target.mean + at, mean)
     if target.var is not None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from bitsback.lower.build.native.code import LANES, Code, Registers, number, scalar, spread, vector
+from bitsback.lower.build.native.pointwise import write
 from bitsback.lower.run.native.packing import Layer
 
 
@@ -155,7 +156,7 @@ def _write(block: _Block, registers: Registers, read: list[Any], written: list[A
                 moments = (registers[index], None)
             else:
                 moments = (registers[2 * index], _finished(block, registers[2 * index + 1], tied, column))
-            _store(block, at + column * LANES, moments)
+            write(block.code, block.scratch, target, at + column * LANES, moments)
 
 
 def _finished(block: _Block, var: Any, tied: Any, column: int) -> Any:
@@ -165,15 +166,6 @@ def _finished(block: _Block, var: Any, tied: Any, column: int) -> Any:
     if block.part.ends and block.layer.step.factor != 1:
         var = var * spread(block.layer.step.factor)
     return block.code.let(var)
-
-
-def _store(block: _Block, at: Any, moments: tuple[Any, Any]) -> None:
-    target, (mean, var) = block.layer.target, moments
-    block.code.store(block.scratch, target.mean + at, mean)
-    if target.var is not None:
-        block.code.store(block.scratch, target.var + at, var)
-    if target.second is not None:
-        block.code.store(block.scratch, target.second + at, mean * mean if var is None else mean * mean + var)
 
 
 def _accumulate(block: _Block, registers: Any, read: list[Any], at: tuple[Any, Any]) -> None:
