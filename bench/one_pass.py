@@ -38,7 +38,7 @@ _QUICK = {
     "resnet20-cifar10": "resnet20_b1",  # no native kernel for its average of random positions yet: null
 }
 _LOST = {"accuracy": 0.002, "ood_auroc_knowledge": 0.005, "ood_auroc_total": 0.005}  # at most, beside the full one pass
-_NATIVE = ("point", "one_pass", "one_pass_tied")
+_NATIVE = ("point", "one_pass", "one_pass_bfloat16", "one_pass_tied")
 Call = Callable[[], object]
 
 

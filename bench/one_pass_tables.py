@@ -10,6 +10,7 @@ _QUALITY = {{"predictive_accuracy": "accuracy"}.get(what, what): shown for what,
 _TITLES = {
     "point": "posterior mean",
     "one_pass": "one pass",
+    "one_pass_bfloat16": "one pass, bfloat16",
     "one_pass_tied": "one pass, tied variances",
     "one_pass_calibrated": "one pass, calibrated",
     "svi": "30 draws",
@@ -48,7 +49,9 @@ def latency(rows: Sequence[Measurement]) -> str:
         if row.what != "latency":
             continue
         posterior, side, batch = _key(row)
-        title = _TITLES[side] + (", native" if side in ("point", "one_pass", "one_pass_tied") else "")
+        title = _TITLES[side] + (
+            ", native" if side in ("point", "one_pass", "one_pass_bfloat16", "one_pass_tied") else ""
+        )
         lines.append([
             posterior,
             str(batch),

@@ -1,6 +1,18 @@
+import functools
+
 import pytest
+from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from tests.run.tiny import CONTENT
+
+# For every export PyTorch's exporter parses the sources of some five hundred operators anew, which never change: that is nearly
+# half of the time of a small network's export, of which there are hundreds here.
+ONNXRegistry.from_torchlib = staticmethod(functools.cache(ONNXRegistry.from_torchlib))
+
+
+def pytest_collection_modifyitems(items):
+    """The documents come first: a page takes a minute, and at the end one process would wait for it alone."""
+    items.sort(key=lambda item: item.path.name != "test_readme.py")
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,10 @@ from bitsback.form.one_by_one import asked, members_of, predict
 from bitsback.form.point import PointForm
 from bitsback.form.program import Program
 from bitsback.form.propagated import PropagatedForm
+from bitsback.form.stored import Stored
 from bitsback.given.dataset import Dataset
 from bitsback.lower.build.native.library import build
 from bitsback.lower.build.native.tracing import plan_of
-from bitsback.lower.build.native.tying import tied
 from bitsback.lower.run.native.library import Entry, NativeSession, open_library
 from bitsback.lower.run.native.plan import Plan
 from bitsback.lower.run.native.targets import runnable
@@ -41,8 +41,8 @@ class Way:
     native: Callable[[FittedNetwork, Dataset], Plan] | None = None
 
 
-def _propagated(fitted: FittedNetwork, _data: Dataset) -> Plan:
-    return plan_of(fitted.program(PropagatedForm()))
+def _propagated(weights: Stored) -> Callable[[FittedNetwork, Dataset], Plan]:
+    return lambda fitted, _: plan_of(fitted.program(PropagatedForm(weights=weights)))
 
 
 def _calibrated(fitted: FittedNetwork, data: Dataset) -> Plan:
@@ -54,8 +54,9 @@ WAYS = {
     way.name: way
     for way in (
         Way("point", "posterior mean", lambda fitted, _: plan_of(fitted.program(PointForm()))),
-        Way("one_pass", "one pass", _propagated),
-        Way("one_pass_tied", "one pass, tied variances", lambda fitted, data: tied(_propagated(fitted, data))),
+        Way("one_pass", "one pass", _propagated("float32")),
+        Way("one_pass_bfloat16", "one pass, bfloat16", _propagated("bfloat16")),
+        Way("one_pass_tied", "one pass, tied variances", _propagated("tied")),
         Way("one_pass_calibrated", "one pass, calibrated", _calibrated),
         Way("svi", f"{DRAWS} draws"),
     )

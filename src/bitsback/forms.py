@@ -54,6 +54,7 @@ def propagated(
     *,
     probabilities: Literal["points", "mean_field"] = Form.probabilities,
     max_pool: Literal["larger_mean", "clark"] = Form.max_pool,
+    weights: Literal["float32", "bfloat16", "tied"] = Form.weights,
     rules: Mapping[Any, Callable[..., Any]] | None = None,
     calibrate: np.ndarray | None = None,
     seed: int = 0,
@@ -65,6 +66,8 @@ def propagated(
         points: At which the Gaussian outputs are looked at for class probabilities.
         probabilities: Whether they come from these points, or in closed form without any.
         max_pool: How the largest of several Gaussians is pooled: the one with the larger mean, or by Clark's moments.
+        weights: How mean and variance of each weight are stored: in float32, together in the 32 bits of two bfloat16, or with
+            the variances of a layer tied, as a factor per input and one per output.
         rules: Your own, by operator of the traced network, such as `torch.ops.aten.erfinv.default`; they come before the
             library's, and take what the operator takes, with a `Gaussian(mean, var)` for what is random.
         calibrate: Raw inputs, which need no labels, such as `data.train.inputs[:64]`: a factor of each layer's variance is
@@ -80,7 +83,7 @@ def propagated(
     check_seed(seed)
     on = None if calibrate is None else calibration(_standardized(fitted, calibrate), seed)
     own = own_rules({} if rules is None else rules)
-    return fitted.program(PropagatedForm(points, max_pool, probabilities, own, on))
+    return fitted.program(PropagatedForm(points, max_pool, probabilities, weights, own, on))
 
 
 def _standardized(fitted: FittedNetwork, inputs: object) -> torch.Tensor:

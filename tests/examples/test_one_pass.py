@@ -30,7 +30,12 @@ def test_the_native_ways_answer_like_pytorch_and_like_draws(known):
     raw = data.test.inputs[:60]
     right = in_pytorch(fitted.program(PropagatedForm()))(raw)
     many = drawn(fitted, 300)(raw)
-    for name, allowed in {"one_pass": 1e-5, "one_pass_tied": 0.02, "one_pass_calibrated": 0.02}.items():
+    for name, allowed in {
+        "one_pass": 1e-5,
+        "one_pass_bfloat16": 1e-3,
+        "one_pass_tied": 0.02,
+        "one_pass_calibrated": 0.02,
+    }.items():
         make = WAYS[name].native
         assert make is not None
         found = loaded(make(fitted, data), (7, 1)).run(raw)

@@ -17,6 +17,7 @@ from bitsback.errors import RecipeError
 from bitsback.form.contract import Said
 from bitsback.form.outputs import MOMENTS, VOTES, Reading
 from bitsback.form.program import Program, Units, buffer_names, build
+from bitsback.form.stored import Stored, stored
 from bitsback.given.network import Network
 from bitsback.moments.calibration import Calibration, fit_factors
 from bitsback.moments.correlated import CorrelatedInterpreter
@@ -41,6 +42,7 @@ class PropagatedForm:
         points: of the Gaussian outputs, for class probabilities, at least 2.
         probabilities: "points", or "mean_field" for none.
         max_pool: how max pools choose, see `moments.pooling`.
+        weights: how means and variances are stored, see `form.stored`.
         own: the user's rules for operators, which come before the library's.
         calibration: what a factor of each layer's variance is fitted on, if it is to have one.
     """
@@ -48,6 +50,7 @@ class PropagatedForm:
     points: int = 64
     max_pool: MaxPool = "larger_mean"
     probabilities: Probabilities = "points"
+    weights: Stored = "float32"
     own: OwnRules = field(default_factory=OwnRules)
     calibration: Calibration | None = None
 
@@ -58,9 +61,11 @@ class PropagatedForm:
 
     @property
     def said(self) -> Said:
-        """How class probabilities are found, and on how many inputs variances were calibrated."""
-        found = {"points": self.points} if self.probabilities == "points" else {"probabilities": self.probabilities}
-        return found if self.calibration is None else {**found, "calibrated_on": len(self.calibration.inputs)}
+        """How class probabilities are found, how weights are stored, and on how many inputs variances were calibrated."""
+        by: Said = {"points": self.points} if self.probabilities == "points" else {"probabilities": self.probabilities}
+        as_stored: Said = {} if self.weights == "float32" else {"weights": self.weights}
+        on: Said = {} if self.calibration is None else {"calibrated_on": len(self.calibration.inputs)}
+        return {**by, **as_stored, **on}
 
     @property
     def settings(self) -> Said:
@@ -94,6 +99,7 @@ class PropagatedForm:
         if self.points < 2:
             raise RecipeError(f"a propagated form with {self.points} point(s) is asked for; it needs at least 2")
         check_among("probabilities", self.probabilities, get_args(Probabilities))
+        check_among("weights", self.weights, get_args(Stored))
         marginals = posterior.marginals()
         if not marginals:
             raise RecipeError("a propagated form is asked for, and no weight is random; use the point form")
@@ -101,6 +107,7 @@ class PropagatedForm:
         wrong = fault("mean", means) or fault("variance", variances, 0)
         if wrong is not None:
             raise RecipeError(f"a posterior cannot be propagated: {wrong}")
+        posterior = stored(posterior, self.weights)
         ordered = replace(network, graph=pool_before_relu(network.graph))
         at = _points(units, self, network.outputs)
         known = {**rules(self.max_pool), **dict(self.own.rules)}
@@ -111,7 +118,7 @@ class PropagatedForm:
 
     def held(self, posterior: Posterior) -> dict[str, tuple[Tensor, ...]]:
         """Mean and variance of each random param."""
-        return {name: tuple(marginal) for name, marginal in posterior.marginals().items()}
+        return {name: tuple(marginal) for name, marginal in stored(posterior, self.weights).marginals().items()}
 
 
 def _points(units: Units, form: PropagatedForm, outputs: int) -> Tensor | None:

@@ -18,6 +18,9 @@ class Form:
             form by "mean_field".
         points: At which the Gaussian outputs of the propagated form are looked at, at least 2.
         max_pool: How the propagated form pools the largest: "larger_mean" or "clark".
+        weights: How the propagated form stores mean and variance of each weight: in "float32"; in "bfloat16", both together in
+            the bytes of one float32; or "tied", the variances of a layer as a factor per input and one per output. The program
+            computes with what is stored; native libraries read as few bytes.
         calibrate: On how many inputs of the training split, which need no labels, a factor of each layer's variance is
             fitted for the propagated form, so that its median is that of 400 draws of the network; 0 for no factors.
         rules: Your own rules for operators of the propagated form, which come before the library's: a dict, or a function
@@ -30,6 +33,7 @@ class Form:
     probabilities: Literal["points", "mean_field"] = "points"
     points: int = 64
     max_pool: Literal["larger_mean", "clark"] = "larger_mean"
+    weights: Literal["float32", "bfloat16", "tied"] = "float32"
     calibrate: int = 32
     rules: str | None = None
 

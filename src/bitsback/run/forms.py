@@ -38,7 +38,7 @@ def propagated(materials: Materials) -> PropagatedForm:
     """
     asked = materials.recipe.form
     on = None if asked.calibrate == 0 else _calibration(materials)
-    return PropagatedForm(asked.points, asked.max_pool, asked.probabilities, own(materials.recipe), on)
+    return PropagatedForm(asked.points, asked.max_pool, asked.probabilities, asked.weights, own(materials.recipe), on)
 
 
 def _calibration(materials: Materials) -> Calibration:

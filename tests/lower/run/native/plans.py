@@ -2,7 +2,19 @@
 
 import numpy as np
 
-from bitsback.lower.run.native.plan import Average, Largest, Map, Plan, Product, Rank1, Rectify, Sum, View, Weights
+from bitsback.lower.run.native.plan import (
+    Average,
+    Halves,
+    Largest,
+    Map,
+    Plan,
+    Product,
+    Rank1,
+    Rectify,
+    Sum,
+    View,
+    Weights,
+)
 
 SHAPE = (2, 6, 5)
 
@@ -12,9 +24,14 @@ def weights(outputs: int, rows: int, columns: int, inputs: int, var: str) -> Wei
     shape = (outputs, rows, columns, inputs)
     mean, each = (draw.normal(size=shape).astype(np.float32), draw.uniform(size=shape).astype(np.float32))
     rank1 = Rank1(each[0], each[:, 0, 0, 0])
+    if var == "halves":
+        mean = (mean.view(np.uint32) & 0xFFFF0000 | each.view(np.uint32) >> 16).view(np.float32)
     bias = draw.normal(size=outputs).astype(np.float32)
     return Weights(
-        mean, bias, {"none": None, "each": each, "product": rank1}[var], bias**2 if var != "none" else 0 * bias
+        mean,
+        bias,
+        {"none": None, "each": each, "product": rank1, "halves": Halves()}[var],
+        bias**2 if var != "none" else 0 * bias,
     )
 
 
@@ -27,7 +44,7 @@ def plan() -> Plan:
         Sum(View(3), View(2, (2, 2), 8), 4, 2.0),
         Largest(4, 5, (2, 1), (1, 2)),
         Largest(5, 6, (2, 2), (1, 1)),
-        Product(6, 7, weights(3, 1, 1, 16, "none")),
+        Product(6, 7, weights(3, 1, 1, 16, "halves")),
     )
     maps = (
         Map(6, 5, 2),

@@ -118,6 +118,12 @@ def scalar(buffer: Any, at: Any) -> Any:
     return tirx.BufferLoad(buffer, [_index(at)])
 
 
+def low_half(pair: Any) -> Any:
+    """Of each float32 in a vector, the number whose bfloat16 its low 16 bits are (`lower.run.native.halves`)."""
+    bits = tirx.reinterpret(f"uint32x{LANES}", pair)
+    return tirx.reinterpret(f"float32x{LANES}", bits << tirx.Broadcast(tirx.const(16, "uint32"), integer(LANES)))
+
+
 def spread(value: Any) -> Any:
     """A number in every lane."""
     return tirx.Broadcast(number(value) if isinstance(value, int | float) else value, integer(LANES))

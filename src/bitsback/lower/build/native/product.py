@@ -12,7 +12,7 @@ for all outputs. A tile of positions by vectors of outputs is held in registers.
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from bitsback.lower.build.native.code import LANES, Code, Registers, number, scalar, spread, vector
+from bitsback.lower.build.native.code import LANES, Code, Registers, low_half, number, scalar, spread, vector
 from bitsback.lower.build.native.pointwise import write
 from bitsback.lower.run.native.packing import Layer
 
@@ -181,6 +181,8 @@ def _accumulate(block: _Block, registers: Any, read: list[Any], at: tuple[Any, A
     variances = []
     if layer.full:
         variances = [code.let(vector(block.weights, where + (block.vectors + column) * LANES)) for column in columns]
+    elif layer.halves:
+        variances = [code.let(low_half(each)) for each in means]
     pairs = [(source.mean, means, 0), (source.second, variances, 1), (source.var, squares, 1)]
     for each, position in enumerate(read):
         apart = position + kernel_row * source.row + k

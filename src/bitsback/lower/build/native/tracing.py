@@ -12,7 +12,8 @@ from torch.fx import Node
 from bitsback.errors import ExportError
 from bitsback.form.program import Program
 from bitsback.given.network import Network
-from bitsback.lower.run.native.plan import Average, Largest, Map, Plan, Product, Rectify, Step, Sum, View, Weights
+from bitsback.lower.build.native.compact import compact
+from bitsback.lower.run.native.plan import Average, Largest, Map, Plan, Product, Rectify, Step, Sum, View
 from bitsback.moments.interpret import place
 from bitsback.posterior.contract import Gaussian
 
@@ -141,21 +142,23 @@ class _Steps:
         stride, padding = how
         mean, var = _moments(weight)
         bias_mean, bias_var = (np.zeros(len(mean), np.float32),) * 2 if bias is None else _moments(bias)
-        turned = (np.ascontiguousarray(each.transpose(0, 2, 3, 1)) for each in (mean, var) if each is not None)
-        mean, *rest = turned
         spread_bias = np.zeros_like(bias_mean) if bias_var is None else bias_var
-        weights = Weights(mean, bias_mean, rest[0] if rest else None, spread_bias)
+        weights = compact(_channels_last(mean), bias_mean, None if var is None else _channels_last(var), spread_bias)
         source = self.maps[view.source]
         sizes = [
             (length + 2 * pad - kernel) // step + 1
             for length, pad, kernel, step in zip(
-                (source.height, source.width), padding, mean.shape[1:3], stride, strict=True
+                (source.height, source.width), padding, weights.mean.shape[1:3], stride, strict=True
             )
         ]
         random = self.random[view.source] or weights.var is not None or bool(spread_bias.any())
         target = self.add(Map(sizes[0], sizes[1], len(mean)), random=random)
         self.steps.append(Product(view.source, target, weights, stride, padding))
         return View(target)
+
+
+def _channels_last(tensor: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(tensor.transpose(0, 2, 3, 1))
 
 
 def _moments(value: Value) -> tuple[np.ndarray, np.ndarray | None]:

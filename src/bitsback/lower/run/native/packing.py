@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bitsback.lower.run.native.layout import LANES, Place, padded, places
-from bitsback.lower.run.native.plan import Plan, Product, Rank1, Weights
+from bitsback.lower.run.native.plan import Halves, Plan, Product, Rank1, Weights
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,12 @@ class Layer:
     @property
     def full(self) -> bool:
         """Whether each weight has a variance of its own."""
-        return self.random and self.step.weights.var is not None and self.packed.rank1 is None
+        return self.random and isinstance(self.step.weights.var, np.ndarray)
+
+    @property
+    def halves(self) -> bool:
+        """Whether each weight's variance is in the low half of its mean."""
+        return isinstance(self.step.weights.var, Halves)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from bitsback.lower.run.native.halves import low_halves
+
 
 @dataclass(frozen=True)
 class Map:
@@ -39,26 +41,44 @@ class Rank1:
 
 
 @dataclass(frozen=True)
+class Halves:
+    """Variances as bfloat16 in the low halves of the means' bits: both moments in the bytes of one (`halves`)."""
+
+
+@dataclass(frozen=True)
 class Weights:
     """Of a linear or convolution layer.
 
     Attributes:
         mean: `[O, KH, KW, I]`.
         bias: `[O]`.
-        var: `[O, KH, KW, I]`, in a product form, or None for weights that are points.
+        var: `[O, KH, KW, I]`, in a product form, in the low halves of the means, or None for weights that are points.
         bias_var: `[O]`.
     """
 
     mean: np.ndarray
     bias: np.ndarray
-    var: np.ndarray | Rank1 | None
+    var: np.ndarray | Rank1 | Halves | None
     bias_var: np.ndarray
 
     def scaled(self, scale: np.ndarray, shift: np.ndarray) -> "Weights":
         """With what a norm after the layer does to each output: scale · y + shift."""
         over = scale.reshape(-1, 1, 1, 1)
-        var = self.var * over**2 if isinstance(self.var, np.ndarray) else self.var
-        return Weights(self.mean * over, self.bias * scale + shift, var, self.bias_var * scale**2)
+        return Weights(
+            self.mean * over, self.bias * scale + shift, self._multiplied(scale**2), self.bias_var * scale**2
+        )
+
+    def _multiplied(self, factors: np.ndarray) -> np.ndarray | Rank1 | None:
+        """The variances with those of each output multiplied."""
+        match self.var:
+            case Rank1():
+                return Rank1(self.var.inputs, self.var.outputs * factors)
+            case Halves():
+                return low_halves(self.mean) * factors.reshape(-1, 1, 1, 1)
+            case None:
+                return None
+            case each:
+                return each * factors.reshape(-1, 1, 1, 1)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,22 @@ from typing import Any
 import numpy as np
 
 from bitsback.errors import ArtifactError
+from bitsback.lower.run.native.halves import low_halves
 from bitsback.lower.run.native.layout import LANES
 from bitsback.lower.run.native.named_tensors import NamedTensors
-from bitsback.lower.run.native.plan import Average, Largest, Map, Product, Rank1, Rectify, Step, Sum, View, Weights
+from bitsback.lower.run.native.plan import (
+    Average,
+    Halves,
+    Largest,
+    Map,
+    Product,
+    Rank1,
+    Rectify,
+    Step,
+    Sum,
+    View,
+    Weights,
+)
 from bitsback.strict_json import Fields
 
 MOST = 2**16
@@ -56,12 +69,16 @@ def step_record(step: Step, *, random: bool) -> Written:
 
 def _product(step: Product, *, random: bool) -> Written:
     weights = step.weights
-    variances, tensors = "none", {"mean": weights.mean, "bias": weights.bias, "bias_var": weights.bias_var}
-    if isinstance(weights.var, Rank1):
-        variances, more = "product", {"inputs": weights.var.inputs, "outputs": weights.var.outputs}
-    else:
-        more = {} if weights.var is None else {"var": weights.var}
-        variances = "each" if more else "none"
+    tensors = {"mean": weights.mean, "bias": weights.bias, "bias_var": weights.bias_var}
+    match weights.var:
+        case Rank1(inputs=inputs, outputs=outputs):
+            variances, more = "product", {"inputs": inputs, "outputs": outputs}
+        case Halves():
+            variances, more = "halves", {}
+        case None:
+            variances, more = "none", {}
+        case var:
+            variances, more = "each", {"var": var}
     how = {"stride": list(step.stride), "padding": list(step.padding), "factor": step.factor}
     return {"kind": "product", "source": step.source, **how, "random": random, "variances": variances}, tensors | more
 
@@ -148,7 +165,7 @@ def _read_product(reader: Reader, source: int) -> tuple[Step, Value]:
     shape = reader.tensors.shape(reader.name("mean"), 4)
     mean = reader.tensor("mean", (*shape[:3], of.map.channels))
     outputs = shape[:1]
-    var = _variances(reader, mean.shape)
+    var = _variances(reader, mean)
     bias, bias_var = reader.tensor("bias", outputs), reader.tensor("bias_var", outputs, least=0)
     stride, padding = reader.pair("stride", 1), reader.pair("padding", 0)
     height, width = reader.slid(of.map, (shape[1], shape[2]), stride, padding)
@@ -159,15 +176,19 @@ def _read_product(reader: Reader, source: int) -> tuple[Step, Value]:
     return step, Value(Map(height, width, *outputs), random)
 
 
-def _variances(reader: Reader, shape: tuple[int, ...]) -> np.ndarray | Rank1 | None:
-    kind = reader.fields.of("variances", str)
+def _variances(reader: Reader, mean: np.ndarray) -> np.ndarray | Rank1 | Halves | None:
+    kind, shape = reader.fields.of("variances", str), mean.shape
     if kind == "none":
         return None
     if kind == "each":
         return reader.tensor("var", shape, least=0)
     if kind == "product":
         return Rank1(reader.tensor("inputs", shape[1:], least=0), reader.tensor("outputs", shape[:1], least=0))
-    raise reader.refuse(f"has variances {kind!r:.80}; known are none, each and product")
+    if kind == "halves":
+        if not (low_halves(mean) < math.inf).all() or np.signbit(low_halves(mean)).any():
+            raise reader.refuse("has variances in the low halves of its means, and one is negative or not finite")
+        return Halves()
+    raise reader.refuse(f"has variances {kind!r:.80}; known are none, each, product and halves")
 
 
 def _read_rectify(reader: Reader, source: int) -> tuple[Step, Value]:
