@@ -1,8 +1,10 @@
-"""Replacing a file whole or not at all."""
+"""Replacing a file whole or not at all, and adding lines to one that only grows."""
 
+import contextlib
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from io import FileIO
 from pathlib import Path
 
 
@@ -50,3 +52,63 @@ def _sync_folder(folder: Path) -> None:
         return
     finally:
         os.close(handle)
+
+
+def append(path: Path, lines: bytes, is_whole: Callable[[bytes], bool]) -> None:
+    """Add lines at the end, all or none, and sync them; what a killed process left half-written at the end goes first.
+
+    Args:
+        path: the file; it need not be there.
+        lines: each with its end.
+        is_whole: whether a last line without an end is all there.
+
+    Raises:
+        OSError: the disk is full or gone; the file is as it was.
+    """
+    with path.open("a+b", buffering=0) as file, _alone(file):
+        _mend(file, is_whole)
+        _write(file, lines)
+
+
+def _write(file: FileIO, data: bytes) -> None:
+    """Write and sync all of it, or leave the file as it was.
+
+    The file is raw because a buffer would try again, on closing, what failed here.
+
+    Raises:
+        OSError: the disk is full or gone.
+    """
+    start = file.seek(0, os.SEEK_END)
+    try:
+        while data:
+            data = data[file.write(data) or 0 :]
+        os.fsync(file.fileno())
+    except OSError:
+        os.ftruncate(file.fileno(), start)
+        raise
+
+
+def _mend(file: FileIO, is_whole: Callable[[bytes], bool]) -> None:
+    """Make the file end with a complete line: end a whole last row, drop a torn one."""
+    file.seek(0)
+    data = file.readall()
+    tail = data.rpartition(b"\n")[2]
+    if is_whole(tail):
+        _write(file, b"\n")
+    elif tail:
+        os.ftruncate(file.fileno(), len(data) - len(tail))
+
+
+@contextlib.contextmanager
+def _alone(file: FileIO) -> Iterator[None]:
+    """Hold the file's lock, where the system has one: two runs may share a file."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)

@@ -8,17 +8,15 @@ The file only grows. A line is written, flushed and synced before `append` retur
 half-written at the end is passed over by `read` and removed by the next `append`.
 """
 
-import contextlib
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bitsback.durable import append
 from bitsback.errors import RunError
 from bitsback.measure.provenance import Provenance
 
@@ -77,9 +75,7 @@ class Journal:
         text = "".join(to_line(row) + "\n" for row in rows).encode()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a+b", buffering=0) as file, _alone(file):
-                _mend(file)
-                _write(file, text)
+            append(self.path, text, _is_json)
         except OSError as error:
             raise RunError(f"the journal {self.path} cannot be written: {error.strerror}") from error
 
@@ -209,47 +205,3 @@ def _fits(found: dict[str, Any]) -> bool:
         and (value is None or isinstance(value, int | float))
         and (spread is None or (isinstance(spread, list) and len(spread) == 2))
     )
-
-
-def _write(file: FileIO, data: bytes) -> None:
-    """Write and sync all of it, or leave the file as it was.
-
-    The file is raw because a buffer would try again, on closing, what failed here.
-
-    Raises:
-        OSError: the disk is full or gone.
-    """
-    start = file.seek(0, os.SEEK_END)
-    try:
-        while data:
-            data = data[file.write(data) or 0 :]
-        os.fsync(file.fileno())
-    except OSError:
-        os.ftruncate(file.fileno(), start)
-        raise
-
-
-def _mend(file: FileIO) -> None:
-    """Make the file end with a complete line: end a whole last row, drop a torn one."""
-    file.seek(0)
-    data = file.readall()
-    tail = data.rpartition(b"\n")[2]
-    if _is_json(tail):
-        _write(file, b"\n")
-    elif tail:
-        os.ftruncate(file.fileno(), len(data) - len(tail))
-
-
-@contextlib.contextmanager
-def _alone(file: FileIO) -> Iterator[None]:
-    """Hold the file's lock, where the system has one: two runs may share a journal."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    fcntl.flock(file, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.flock(file, fcntl.LOCK_UN)
