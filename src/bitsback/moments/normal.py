@@ -1,8 +1,6 @@
 """The standard normal's density and both its tails, with relative accuracy, from operators that every engine has.
 
-The upper tail is the density times Mills' ratio R(z) = (1 − Φ(z)) / φ(z). For z ≥ 0, (z + k) R(z) is smooth and bounded in
-t = (z − k) / (z + k), which maps [0, ∞) to [−1, 1): a polynomial of degree 10 through its values at Chebyshev nodes, k = 3.5,
-gives R to a relative 2e-8 everywhere. A difference of two distribution functions or 1 − Φ would lose that.
+The upper tail is the density times Mills' ratio. A difference of two distribution functions or 1 − Φ would lose its accuracy.
 """
 
 import math
@@ -11,12 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-MILLS_SCALE = 3.5
-MILLS = (
-    *(1.8659743827775663, -1.4176534714743236, 0.7906533687928772, -0.2908918184281120, 0.0436305189722383),
-    *(0.0162059385387718, -0.0079685359433158, -0.0010471904805830, 0.0011347353789446, 8.681757367670464e-05),
-    -0.00012474709199709013,
-)
+from bitsback.moments.mills import MILLS, MILLS_SCALE
+
 _FARTHEST = 40.0  # beyond it the density is 0 even in float64
 _LEAST = 1e-30  # a standard deviation that float32 can divide by
 

@@ -88,7 +88,7 @@ def compiled(program: Program, data: Dataset, libraries: Sequence[Wanted]) -> Co
     """
     if not libraries:
         return NONE
-    from bitsback.lower.build.native.library import lower
+    from bitsback.lower.build.native.lowering import lower
 
     inputs = inputs_to_compare(data)
     made = [lower(program, each.target, [Entry(batch) for batch in each.batches], inputs) for each in libraries]

@@ -13,7 +13,7 @@ from numpy.polynomial import chebyshev
 from tvm import tirx
 
 from bitsback.lower.build.native.code import LANES, Code, spread
-from bitsback.moments.normal import MILLS, MILLS_SCALE
+from bitsback.moments.mills import MILLS, MILLS_SCALE
 
 _LN2 = math.log(2)
 _HIGH = 0.693359375  # ln 2 in two parts: products of a small whole number with the first are exact

@@ -1,31 +1,25 @@
-"""From a plan to a compiled function."""
+"""From a plan to a compiled function. No PyTorch is needed."""
 
 import math
 import platform
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 import tvm
 from tvm import tirx
 
 from bitsback.errors import ExportError, first_line
-from bitsback.form.program import Program
-from bitsback.lower.build.comparison import check_same
 from bitsback.lower.build.native import pointwise
 from bitsback.lower.build.native.code import Code
 from bitsback.lower.build.native.outputs import Answers, Points, classify, regress
 from bitsback.lower.build.native.product import product
-from bitsback.lower.build.native.tracing import plan_of
-from bitsback.lower.run.native.library import Entry, Library, open_library
+from bitsback.lower.run.native.library import Entry, Library
 from bitsback.lower.run.native.packing import Arrangement, arrange
 from bitsback.lower.run.native.plan import Average, Largest, Plan, Product, Rectify, Step, Sum
-from bitsback.lower.run.native.targets import TARGETS, runnable
-from bitsback.lower.run.onnx import Outputs
+from bitsback.lower.run.native.targets import TARGETS
 
 _TVM: dict[str, dict[str, Any]] = {
     "x86-64": {"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64"},
@@ -48,11 +42,11 @@ def function(plan: Plan, arrangement: Arrangement, name: str) -> Any:
     """
     batch = arrangement.places[0].batch
     code, last = Code(), arrangement.places[-1]
-    inputs = _buffer("input", batch * math.prod(plan.input_shape), 4)
-    answers = Answers(*(_buffer(each, batch * (plan.outputs if each == "mean" else 1), 4) for each in Answers._fields))
+    inputs = buffer("input", batch * math.prod(plan.input_shape), 4)
+    answers = Answers(*(buffer(each, batch * (plan.outputs if each == "mean" else 1), 4) for each in Answers._fields))
     constants, scratch = (
-        _buffer("constants", len(arrangement.constants), 64),
-        _buffer("scratch", arrangement.scratch, 64),
+        buffer("constants", len(arrangement.constants), 64),
+        buffer("scratch", arrangement.scratch, 64),
     )
     pointwise.standardize(code, (inputs, constants, scratch), arrangement.places[0], arrangement.standard)
     for index, step in enumerate(plan.steps):
@@ -83,28 +77,6 @@ def _step(code: Code, buffers: tuple[Any, Any], step: Step, of: tuple[Arrangemen
             pointwise.add(code, scratch, (at[step.first.source], at[step.second.source], at[step.target]), step)
 
 
-def lower(program: Program, target: str, entries: Sequence[Entry], inputs: np.ndarray) -> tuple[Plan, Library]:
-    """A program as a native library that answers what PyTorch answers.
-
-    Args:
-        program: A point or a propagated form.
-        target: A key of `targets.TARGETS`. Where its code does not run here, a library for this machine is compared instead.
-        entries: The functions that are wanted.
-        inputs: Real ones, raw `[N, *shape]`, to compare on.
-
-    Raises:
-        ExportError: An operator has no kernel, or the library answers otherwise.
-    """
-    plan = plan_of(program)
-    made = build(plan, target, entries)
-    here = made if target in runnable() else build(plan, runnable()[0], entries)
-    with torch.no_grad():
-        expected = program.module(torch.from_numpy(np.ascontiguousarray(inputs, np.float32)))
-    found = open_library(plan, here).run(inputs)
-    check_same(program, "the native library", Outputs(*(each.numpy() for each in expected)), found)
-    return plan, made
-
-
 def build(plan: Plan, target: str, entries: Sequence[Entry]) -> Library:
     """Compile a plan.
 
@@ -116,18 +88,31 @@ def build(plan: Plan, target: str, entries: Sequence[Entry]) -> Library:
     Raises:
         ExportError: There is no such target, or no linker for it.
     """
+    ordered = tuple(sorted(entries, key=lambda entry: -entry.batch))
+    functions = {each.name: function(plan, arrange(plan, each.batch, each.tiles), each.name) for each in ordered}
+    return Library(target, linked(functions, target), ordered)
+
+
+def linked(functions: Mapping[str, Any], target: str) -> bytes:
+    """A shared library of functions.
+
+    Args:
+        functions: TVM's, by name.
+        target: A key of `targets.TARGETS`.
+
+    Raises:
+        ExportError: There is no such target, or no linker for it.
+    """
     if target not in _TVM:
         raise ExportError(f"there is no target {target!r}; there are {', '.join(_TVM)}")
-    ordered = sorted(entries, key=lambda entry: -entry.batch)
-    functions = {each.name: function(plan, arrange(plan, each.batch, each.tiles), each.name) for each in ordered}
-    compiled: Any = tvm.compile(tvm.IRModule(functions), tvm.target.Target(_TVM[target]))
+    compiled: Any = tvm.compile(tvm.IRModule(dict(functions)), tvm.target.Target(_TVM[target]))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "library.so"
         try:
             compiled.export_library(str(path), cc=_linker(target))
         except RuntimeError as error:
             raise ExportError(f"the library for {target} cannot be linked: {first_line(error)}") from error
-        return Library(target, path.read_bytes(), tuple(ordered))
+        return path.read_bytes()
 
 
 def _linker(target: str) -> str:
@@ -144,5 +129,6 @@ def _linker(target: str) -> str:
     return name
 
 
-def _buffer(name: str, size: int, alignment: int) -> Any:
+def buffer(name: str, size: int, alignment: int) -> Any:
+    """So many numbers of float32, at an address that is a multiple of `alignment`."""
     return tirx.decl_buffer((size,), "float32", name=name, data_alignment=alignment)
