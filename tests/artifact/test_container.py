@@ -15,7 +15,7 @@ from tests.artifact import golden
 
 GOLDEN = {
     golden.PATH: (golden.artifact, "4c41b1dc48501ef0fb601d8a9d71037792cb2317e0810fcb8919035eddf1636e"),
-    golden.NATIVE: (golden.native, "a5fa8c7d696a76aea5d26697f57cf89a10b18d13a5dd7d615970b27e4fe3db4e"),
+    golden.NATIVE: (golden.native, "28da7c01e31e08ea9a66e30c175490f8dd49b5957f52af2d8e301d03779b8b81"),
 }
 each_file = pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 

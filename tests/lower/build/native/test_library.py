@@ -16,7 +16,8 @@ from bitsback.form.propagated import PropagatedForm
 from bitsback.given.network import trace
 from bitsback.given.normalization import Normalization
 from bitsback.given.reference import REFERENCE
-from bitsback.lower.build.native.library import build, lower
+from bitsback.lower.build.native.library import build
+from bitsback.lower.build.native.lowering import lower
 from bitsback.lower.build.native.tracing import plan_of
 from bitsback.lower.run.native.library import Entry, Library, open_library
 from bitsback.lower.run.native.packing import Tile
@@ -126,7 +127,9 @@ def test_factors_of_variances_are_in_it():
     check(program(Residual(), (2, 11, 7), PropagatedForm(points=20, calibration=calibration(inputs, 0))), [Entry(2)], 4)
 
 
-@pytest.mark.parametrize("tile", [Tile(1, 1), Tile(2, 3), Tile(5, 1, 7), Tile(3, 4, 16)])
+@pytest.mark.parametrize(
+    "tile", [Tile(1, 1, unroll=4, sums=2), Tile(2, 3, across=True), Tile(3, 4, unroll=8, sums=4, across=True)]
+)
 def test_no_tile_changes_what_is_computed(tile):
     torch.manual_seed(0)
     of = program(Residual(), (2, 11, 7), FORMS["propagated"])

@@ -16,6 +16,7 @@ from bitsback.lower.run.native.plan import Map, Product
 from bitsback.lower.run.native.record import library_from, library_record, plan_from, plan_record
 from tests.lower.run.native.plans import plan, sure
 
+TILE = Tile(2, 1, unroll=4, sums=2, across=True)
 CODE = np.frombuffer(b"machine code", np.uint8)
 
 
@@ -186,14 +187,14 @@ def test_a_plan_whose_maps_are_not_those_of_its_steps_is_not_written():
 
 
 def library():
-    return Library("x86-64", CODE.tobytes(), (Entry(3, {0: Tile(2, 1)}), Entry(1)))
+    return Library("x86-64", CODE.tobytes(), (Entry(3, {0: TILE}), Entry(1)))
 
 
 def test_a_library_is_read_with_every_tile_that_it_was_compiled_with():
     found = library_from(json.loads(json.dumps(library_record(library(), plan()))), CODE, plan())
     assert (found.target, found.code) == ("x86-64", b"machine code")
     assert [entry.batch for entry in found.entries] == [3, 1]
-    assert found.entries[0].tiles[0] == Tile(2, 1)
+    assert found.entries[0].tiles[0] == TILE
     for one, other in zip(found.entries, library().entries, strict=True):
         assert list(one.tiles) == [0, 2, 6]
         expected, again = (arrange(plan(), each.batch, each.tiles) for each in (other, one))
@@ -218,11 +219,14 @@ FALSE_LIBRARIES = {
     "batch-huge": (entry(0, batch=2**40), "a batch of"),
     "tile-of-a-relu": (tile(step=1), r"tiles of steps \[1, 2, 6\], and products are \[0, 2, 6\]"),
     "tile-beyond": (tile(step=7), "tiles of steps"),
-    "tile-twice": (tile(step=2), "once for a step"),
+    "tile-twice": (tile(step=2), "of step 2, as one before it"),
     "tile-missing": (entry(0, tiles=[]), r"tiles of steps \[\]"),
-    "no-vectors": (tile(vectors=0), "0 vectors"),
-    "negative-positions": (tile(positions=-3), "-3 positions"),
+    "no-vectors": (tile(vectors=0), "vectors 0; it must be 1"),
+    "negative-positions": (tile(positions=-3), "positions -3"),
     "huge-positions": (tile(positions=2**40), "positions"),
+    "no-unroll": (tile(unroll=0), "unroll 0"),
+    "negative-sums": (tile(sums=-1), "sums -1"),
+    "across-a-number": (tile(across=1), "across 1, where true or false belongs"),
     "unknown-key": (entry(0, threads=2), "'threads', which this version does not know"),
 }
 

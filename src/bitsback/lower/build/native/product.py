@@ -9,8 +9,9 @@ for sums of products of independent variables). Where s is a product of a factor
 for all outputs. A tile of positions by vectors of outputs is held in registers.
 """
 
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from bitsback.lower.build.native.code import LANES, Code, Registers, low_half, number, scalar, spread, vector
 from bitsback.lower.build.native.pointwise import write
@@ -19,6 +20,23 @@ from bitsback.lower.run.native.packing import Layer
 
 def product(code: Code, layer: Layer, weights: Any, scratch: Any) -> None:
     """The whole layer."""
+    if layer.tile.across:
+        _positions(
+            code,
+            layer,
+            lambda read, written: _blocks(code, layer, (weights, scratch), lambda each: _tile(each, read, written)),
+        )
+    else:
+        _blocks(
+            code,
+            layer,
+            (weights, scratch),
+            lambda each: _positions(code, layer, lambda read, written: _tile(each, read, written)),
+        )
+
+
+def _blocks(code: Code, layer: Layer, buffers: tuple[Any, Any], body: Callable[["_Block"], None]) -> None:
+    """Every block of outputs."""
     first = 0
     offset = layer.numbers
     equal = sum(1 for each in layer.packed.blocks if each == layer.packed.blocks[0])
@@ -28,16 +46,14 @@ def product(code: Code, layer: Layer, weights: Any, scratch: Any) -> None:
         start, at = first, offset
         code.loop(
             count,
-            lambda block, start=start, at=at, vectors=vectors: _parts(
+            lambda block, start=start, at=at, vectors=vectors: body(
                 _Block(
                     code,
                     layer,
-                    weights,
-                    scratch,
+                    *buffers,
                     vectors,
                     start + block * vectors * LANES,
                     at + block * per * vectors,
-                    _Part(0, 0, begins=True, ends=True),
                 )
             ),
             "block",
@@ -45,18 +61,9 @@ def product(code: Code, layer: Layer, weights: Any, scratch: Any) -> None:
         first, offset = first + count * vectors * LANES, offset + count * per * vectors
 
 
-class _Part(NamedTuple):
-    """So many numbers of each row of the input, from `start` on."""
-
-    start: int
-    length: int
-    begins: bool
-    ends: bool
-
-
 @dataclass(frozen=True)
 class _Block:
-    """So many vectors of outputs, from the output `first` on, whose weights begin at `at`; and the part that is added up."""
+    """So many vectors of outputs, from the output `first` on, whose weights begin at `at`."""
 
     code: Code
     layer: Layer
@@ -65,62 +72,72 @@ class _Block:
     vectors: int
     first: Any
     at: Any
-    part: _Part
 
 
-def _parts(block: _Block) -> None:
-    """A block part by part: the weights of one stay in the first cache while all positions pass over them."""
-    run, depth = block.layer.packed.run, block.layer.tile.depth
-    if not depth or block.layer.packed.rows > 1:
-        depth = run
-    for start in range(0, run, depth):
-        part = _Part(start, min(depth, run - start), begins=start == 0, ends=start + depth >= run)
-        _positions(replace(block, part=part))
+_Body: TypeAlias = Callable[[list[Any], list[Any]], None]
+"""Is given where each position of a tile is read, and where its first output is written."""
 
 
-def _positions(block: _Block) -> None:
-    """Every tile of a block: along the rows of the map, or of the batch where there is one position."""
-    layer, code = block.layer, block.code
+def _positions(code: Code, layer: Layer, body: _Body) -> None:
+    """Every tile of positions: along the rows of the map, or of the batch where there is one position."""
     source, target, stride = layer.source, layer.target, layer.step.stride
     inset = source.start - layer.step.padding[0] * source.row - layer.step.padding[1] * source.stride
+
+    def tiles(count: int, read: tuple[Any, int], written: tuple[Any, int]) -> None:
+        """`count` positions, given where the first is read and written and how far the next is."""
+        size = min(layer.tile.positions, count)
+        whole, rest = divmod(count, size)
+
+        def tile(first: Any, positions: int) -> None:
+            body(*([at[0] + (first + each) * at[1] for each in range(positions)] for at in (read, written)))
+
+        code.loop(whole, lambda index: tile(index * size, size), "tile")
+        if rest:
+            tile(whole * size, rest)
+
     if target.map.height == target.map.width == 1:
-        _tiles(block, target.batch, (inset, source.each), (target.start, target.each))
+        tiles(target.batch, (inset, source.each), (target.start, target.each))
         return
 
     def row(each: Any, line: Any) -> None:
         read = each * source.each + line * (source.row * stride[0]) + inset
         written = each * target.each + line * target.row + target.start
-        _tiles(block, target.map.width, (read, source.stride * stride[1]), (written, target.stride))
+        tiles(target.map.width, (read, source.stride * stride[1]), (written, target.stride))
 
     code.loop(target.batch, lambda each: code.loop(target.map.height, lambda line: row(each, line), "row"), "each")
 
 
-def _tiles(block: _Block, count: int, read: tuple[Any, int], written: tuple[Any, int]) -> None:
-    """Tiles over `count` positions, given where the first is read and written and how far the next is."""
-    size = min(block.layer.tile.positions, count)
-    whole, rest = divmod(count, size)
-
-    def tile(first: Any, positions: int) -> None:
-        _tile(
-            block,
-            [read[0] + (first + each) * read[1] for each in range(positions)],
-            [written[0] + (first + each) * written[1] + block.first for each in range(positions)],
-        )
-
-    block.code.loop(whole, lambda index: tile(index * size, size), "tile")
-    if rest:
-        tile(whole * size, rest)
-
-
 def _tile(block: _Block, read: list[Any], written: list[Any]) -> None:
-    code, layer, part = block.code, block.layer, block.part
-    registers = _biases(block, len(read)) if part.begins else _kept(block, written)
+    code, layer = block.code, block.layer
+    written = [at + block.first for at in written]
+    sums = [_biases(block, len(read))]
+    count = len(read) * block.vectors * (2 if layer.random else 1)
+    sums += [_nothing(code, count) for _ in range(1, layer.tile.sums)]
 
     def line(kernel_row: Any) -> None:
-        code.loop(part.length, lambda k: _accumulate(block, registers, read, (kernel_row, part.start + k)), "k")
+        unroll = layer.tile.unroll
+        turns, rest = divmod(layer.packed.run, unroll)
+
+        def numbers(first: Any, several: int) -> None:
+            for each in range(several):
+                _accumulate(block, sums[each % len(sums)], read, (kernel_row, first + each))
+
+        code.loop(turns, lambda turn: numbers(turn * unroll, unroll), "k")
+        numbers(turns * unroll, rest)
 
     code.loop(layer.packed.rows, line, "kernel_row")
-    _write(block, registers, read, written)
+    for others in sums[1:]:
+        for index in range(count):
+            sums[0][index] = sums[0][index] + others[index]
+    _write(block, sums[0], read, written)
+
+
+def _nothing(code: Code, count: int) -> Registers:
+    """Sums that begin with zero."""
+    registers = code.registers(count)
+    for index in range(count):
+        registers[index] = spread(0.0)
+    return registers
 
 
 def _biases(block: _Block, positions: int) -> Registers:
@@ -134,22 +151,10 @@ def _biases(block: _Block, positions: int) -> Registers:
     return registers
 
 
-def _kept(block: _Block, written: list[Any]) -> Registers:
-    """The sums of a tile as the parts before left them."""
-    target = block.layer.target
-    moments = [each for each in (target.mean, target.var) if each is not None]
-    registers = block.code.registers(len(written) * block.vectors * len(moments))
-    for index in range(len(written) * block.vectors):
-        at = written[index // block.vectors] + index % block.vectors * LANES
-        for which, moment in enumerate(moments):
-            registers[index * len(moments) + which] = vector(block.scratch, moment + at)
-    return registers
-
-
 def _write(block: _Block, registers: Registers, read: list[Any], written: list[Any]) -> None:
     layer, target = block.layer, block.layer.target
     for each, at in enumerate(written):
-        tied = _tied(block, read[each]) if block.part.ends and layer.random and layer.packed.rank1 is not None else None
+        tied = _tied(block, read[each]) if layer.random and layer.packed.rank1 is not None else None
         for column in range(block.vectors):
             index = each * block.vectors + column
             if target.var is None:
@@ -160,10 +165,10 @@ def _write(block: _Block, registers: Registers, read: list[Any], written: list[A
 
 
 def _finished(block: _Block, var: Any, tied: Any, column: int) -> Any:
-    """A variance with what is added and multiplied once all parts are in it."""
+    """A variance with what is added and multiplied in the end."""
     if tied is not None:
         var = var + tied * vector(block.weights, block.layer.outputs + block.first + column * LANES)
-    if block.part.ends and block.layer.step.factor != 1:
+    if block.layer.step.factor != 1:
         var = var * spread(block.layer.step.factor)
     return block.code.let(var)
 

@@ -17,17 +17,21 @@ from bitsback.lower.run.native.plan import Halves, Plan, Product, Rank1, Weights
 
 @dataclass(frozen=True)
 class Tile:
-    """How much of a product is held in registers.
+    """How a product is cut; no tile changes what is computed, but for rounding.
 
     Attributes:
-        positions: rows of the batch, or neighbouring positions of a map, at a time.
-        vectors: of outputs.
-        depth: how many numbers of the input are added up before the next tile's turn; 0 for all. Only of vectors.
+        positions: rows of the batch, or neighbouring positions of a map, whose sums are held in registers at a time.
+        vectors: of outputs, the same.
+        unroll: how many numbers of the input are added up without a test for the end between them.
+        sums: how many sums each output is added up in, in turns, so that an addition need not wait for the one before it.
+        across: whether all outputs of some positions come before the next positions, and not the reverse.
     """
 
     positions: int
     vectors: int
-    depth: int = 0
+    unroll: int = 1
+    sums: int = 1
+    across: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ tensor has the shape that its step needs, numbers are finite and variances not n
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -140,8 +141,7 @@ def library_record(library: Library, plan: Plan) -> dict[str, Any]:
     """A library as JSON values, without its code; every tile is written down, for what is customary may change."""
 
     def tile(entry: Entry, index: int, step: Product) -> dict[str, int]:
-        found = entry.tiles.get(index) or default_tile(plan, step, entry.batch)
-        return {"step": index, "positions": found.positions, "vectors": found.vectors}
+        return {"step": index, **tile_record(entry.tiles.get(index) or default_tile(plan, step, entry.batch))}
 
     products = [(index, step) for index, step in enumerate(plan.steps) if isinstance(step, Product)]
     entries = [{"batch": entry.batch, "tiles": [tile(entry, *each) for each in products]} for entry in library.entries]
@@ -176,19 +176,35 @@ def library_from(content: object, code: np.ndarray, plan: Plan) -> Library:
     return Library(target, code.tobytes(), entries)
 
 
+def tile_record(tile: Tile) -> dict[str, int]:
+    """A tile as JSON values."""
+    return asdict(tile)
+
+
+def tile_from(said: Fields) -> Tile:
+    """The tile that `tile_record` wrote.
+
+    Raises:
+        ArtifactError: it is none.
+    """
+    counts = {name: said.of(name, int) for name in ("positions", "vectors", "unroll", "sums")}
+    across = said.of("across", bool)
+    said.close()
+    wrong = next((name for name, count in counts.items() if not 0 < count <= MOST), None)
+    if wrong is not None:
+        raise ArtifactError(f"{said.where} has {wrong} {counts[wrong]}; it must be 1 to {MOST}")
+    return Tile(**counts, across=across)
+
+
 def _entry(fields: Fields, plan: Plan) -> Entry:
     batch, tiles = fields.of("batch", int), {}
     if not 0 < batch <= MOST:
         raise ArtifactError(f"{fields.where} is for a batch of {batch}; it must be 1 to {MOST}")
     for each in fields.objects("tiles"):
-        step, positions, vectors = (each.of(name, int) for name in ("step", "positions", "vectors"))
-        each.close()
-        if not (0 < positions <= MOST and 0 < vectors <= MOST) or step in tiles:
-            raise ArtifactError(
-                f"{each.where} is of {positions} positions and {vectors} vectors of step {step}; each must be 1 to {MOST}, "
-                "once for a step"
-            )
-        tiles[step] = Tile(positions, vectors)
+        step = each.of("step", int)
+        if step in tiles:
+            raise ArtifactError(f"{each.where} is of step {step}, as one before it; there is one for each")
+        tiles[step] = tile_from(each)
     fields.close()
     products = [index for index, step in enumerate(plan.steps) if isinstance(step, Product)]
     if sorted(tiles) != products:
