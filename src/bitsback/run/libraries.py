@@ -1,17 +1,17 @@
 """Native libraries of the program that ships, compiled where TVM is installed."""
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bitsback.artifact.container import Artifact
-from bitsback.errors import MissingExtraError, RecipeError
+from bitsback.errors import RecipeError
 from bitsback.form.program import Program
 from bitsback.given.dataset import Dataset
 from bitsback.lower.run.native.library import Entry, Library
 from bitsback.lower.run.native.plan import Plan
 from bitsback.lower.run.native.step_record import MOST
 from bitsback.lower.run.native.targets import TARGETS, runnable
+from bitsback.run.devices import need_compiler
 from bitsback.run.programs import inputs_to_compare
 from bitsback.runtime.native import with_libraries
 
@@ -69,8 +69,8 @@ def wanted(libraries: Sequence[str]) -> tuple[Wanted, ...]:
         raise RecipeError(
             f"the library for {twice!r} is asked for twice; name it once, with all batches: {twice}:1,100"
         )
-    if found and importlib.util.find_spec("tvm") is None:
-        raise MissingExtraError('native libraries are compiled by TVM; install it with pip install "bitsback[compile]"')
+    if found:
+        need_compiler()
     return found
 
 

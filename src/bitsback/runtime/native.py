@@ -1,9 +1,8 @@
 """The native libraries in an artifact: put there by the host, and opened on a device where its user allows it."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -34,6 +33,44 @@ def with_libraries(artifact: Artifact, plan: Plan, libraries: Sequence[Library])
     return replace(artifact, manifest=manifest, native={**tensors, **codes})
 
 
+def with_library(artifact: Artifact, library: Library) -> Artifact:
+    """The artifact with another library in the place of the one for the same target.
+
+    Args:
+        artifact: One with such a library, of the same plan.
+        library: The new one.
+
+    Raises:
+        ArtifactError: The artifact's plan cannot be read.
+    """
+    content = library_record(library, _plan(artifact))
+    said = tuple(content if each["target"] == library.target else each for each in artifact.manifest.libraries)
+    native = {**artifact.native, _code(library.target): np.frombuffer(library.code, np.uint8)}
+    return replace(artifact, manifest=replace(artifact.manifest, libraries=said), native=native)
+
+
+def library_for(artifact: Artifact, targets: Sequence[str], device: str) -> tuple[Plan, Library]:
+    """The plan of an artifact's libraries, and the best of them for a device.
+
+    Args:
+        artifact: Where it is looked for.
+        targets: What the device runs, the best first.
+        device: What it is, for an error.
+
+    Raises:
+        ArtifactError: There is none, or it does not fit the manifest.
+    """
+    there = {each["target"]: each for each in artifact.manifest.libraries}
+    if not there:
+        raise ArtifactError("it holds no native library; `bitsback pack RUN --library TARGET` puts one in")
+    content = next((there[target] for target in targets if target in there), None)
+    if content is None:
+        runs = f", which runs {', '.join(targets)}" if targets else ""
+        raise ArtifactError(f"it holds native libraries for {', '.join(there):.200}, and {device}{runs}")
+    plan = _plan(artifact)
+    return plan, library_from(content, artifact.native[_code(content["target"])], plan)
+
+
 def open_native(artifact: Artifact) -> tuple[NativeSession, str]:
     """The best library that runs here, ready to run, and its target.
 
@@ -44,28 +81,17 @@ def open_native(artifact: Artifact) -> tuple[NativeSession, str]:
         ArtifactError: There is none for this machine, it does not fit the manifest, or it cannot be loaded.
         MissingExtraError: tvm-ffi is not installed.
     """
-    content = _best(artifact)
+    plan, library = library_for(artifact, runnable(), f"this machine is {platform.machine()}")
+    return open_library(plan, library), library.target
+
+
+def _plan(artifact: Artifact) -> Plan:
     codes = {_code(target) for target in artifact.manifest.targets}
     plan = plan_from(
         artifact.manifest.plan, {name: each for name, each in artifact.native.items() if name not in codes}
     )
     _check_same(artifact, plan)
-    library = library_from(content, artifact.native[_code(content["target"])], plan)
-    return open_library(plan, library), library.target
-
-
-def _best(artifact: Artifact) -> Mapping[str, Any]:
-    there = {each["target"]: each for each in artifact.manifest.libraries}
-    if not there:
-        raise ArtifactError("it holds no native library; `bitsback pack RUN --library TARGET` puts one in")
-    here = runnable()
-    found = next((there[target] for target in here if target in there), None)
-    if found is None:
-        runs = f", which runs {', '.join(here)}" if here else ""
-        raise ArtifactError(
-            f"it holds native libraries for {', '.join(there):.200}, and this machine is {platform.machine()}{runs}"
-        )
-    return found
+    return plan
 
 
 def _check_same(artifact: Artifact, plan: Plan) -> None:

@@ -1,16 +1,20 @@
-"""Whether an engine answers what PyTorch answers."""
+"""Whether an engine answers what PyTorch, or another engine, answers."""
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bitsback.errors import ExportError
-from bitsback.form.program import Program
 from bitsback.lower.run.onnx import Outputs
+
+if TYPE_CHECKING:
+    from bitsback.form.program import Program
 
 _RTOL, _ATOL = 1e-3, 1e-4  # float32 sums in another order, through a softmax
 
 
-def check_same(program: Program, engine: str, expected: Outputs, found: Outputs) -> float:
-    """Refuse an engine that answers otherwise.
+def check_same(program: "Program", engine: str, expected: Outputs, found: Outputs) -> float:
+    """Refuse an engine that answers otherwise than PyTorch.
 
     Args:
         program: What was lowered, for its units.
@@ -24,18 +28,31 @@ def check_same(program: Program, engine: str, expected: Outputs, found: Outputs)
     Raises:
         ExportError: A difference is larger than rounding explains.
     """
-    for name, right, got in zip(Outputs._fields, expected, found, strict=True):
-        allowed = _ATOL * _unit(program, name)
-        if not np.all(np.abs(got - right) <= allowed + _RTOL * np.abs(right)):
-            raise ExportError(
-                f"{engine}'s output {name!r} differs from PyTorch's by up to {np.abs(got - right).max():.3g}; at most "
-                f"{np.max(allowed):.3g} + {_RTOL:g} of the value was expected"
-            )
-    return max(float(np.abs(got - right).max()) for right, got in zip(expected, found, strict=True))
-
-
-def _unit(program: Program, output: str) -> np.ndarray:
-    """What counts as one in an output: for regression the targets' standard deviations `[D]`, or the sum of their squares."""
     targets = program.units.targets
     std = np.ones(1) if targets is None else np.asarray(targets.std)
-    return std if output == "mean" else np.asarray(np.sum(std**2))
+    return check_close(std, (engine, "PyTorch"), expected, found)
+
+
+def check_close(std: np.ndarray, engines: tuple[str, str], expected: Outputs, found: Outputs) -> float:
+    """Refuse an engine that answers otherwise than another.
+
+    Args:
+        std: The targets' standard deviations `[D]`; ones for a classification.
+        engines: What an error calls the engine and the other.
+        expected: The other's answers.
+        found: The engine's.
+
+    Returns:
+        The largest absolute difference.
+
+    Raises:
+        ExportError: A difference is larger than rounding explains.
+    """
+    for name, right, got in zip(Outputs._fields, expected, found, strict=True):
+        allowed = _ATOL * (std if name == "mean" else np.asarray(np.sum(std**2)))
+        if not np.all(np.abs(got - right) <= allowed + _RTOL * np.abs(right)):
+            raise ExportError(
+                f"{engines[0]}'s output {name!r} differs from {engines[1]}'s by up to {np.abs(got - right).max():.3g}; at "
+                f"most {np.max(allowed):.3g} + {_RTOL:g} of the value was expected"
+            )
+    return max(float(np.abs(got - right).max()) for right, got in zip(expected, found, strict=True))

@@ -1,0 +1,87 @@
+"""The command that makes a native library faster on a device."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bitsback.cli.options import Json
+from bitsback.cli.screen import show, table, watching
+from bitsback.errors import RecipeError
+
+if TYPE_CHECKING:
+    from bitsback.run.tune import Function, Tuned
+
+
+def tune(
+    artifact: Annotated[Path, typer.Argument(metavar="ARTIFACT", help="A packed file with a native library: trusted.")],
+    *,
+    device: Annotated[str, typer.Option(help="Where it is timed: cpu is this machine.")] = "cpu",
+    trials: Annotated[int, typer.Option(help="How many, with those that the database has.", min=1)] = 64,
+    batch: Annotated[
+        list[int] | None,
+        typer.Option(help="Which function, by its batch; may be given several times; else all.", min=1),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides which tiles are tried.", min=0)] = 0,
+    database: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where trials are kept; else tuning.jsonl beside the artifact.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A .png or .svg; else tuning.png beside the artifact.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Search how the native library in a packed file runs fastest on a device, and put it in the place of the one there.
+
+    What was killed goes on with the same command. docs/tuning.md says what is searched.
+
+    Example: bitsback tune runs/mnist/model.bitsback --device cpu --trials 200
+    """
+    from bitsback.run.devices import bench, need_compiler
+
+    picture, where = _picture(plot or artifact.with_name("tuning.png")), bench(device)
+    need_compiler()
+    from bitsback.lower.build.tuning.database import Database
+    from bitsback.run.tune import Asked
+    from bitsback.run.tune import tune as tune_file
+
+    kept = Database(database or artifact.with_name("tuning.jsonl"))
+    with watching(as_json) as watcher:
+        found = tune_file(artifact, where, kept, Asked(trials, tuple(batch or ()), seed), watcher)
+    _draw(picture, found)
+    said = {"artifact": str(artifact), "database": str(kept.path), "plot": str(picture), **asdict(found)}
+    show(said, as_json=as_json, text=lambda: _text(artifact, kept.path, picture, found))
+
+
+def _picture(path: Path) -> Path:
+    """Refuse a picture that could not be drawn, before any time is spent.
+
+    Raises:
+        RecipeError: Its name has another suffix.
+    """
+    if path.suffix not in {".png", ".svg"}:
+        raise RecipeError(f"--plot {path} is neither a .png nor a .svg; name one of these")
+    return path
+
+
+def _draw(path: Path, found: "Tuned") -> None:
+    from bitsback.report.figures.tuning import write
+
+    write(path, {function.batch: function.latencies for function in found.functions})
+
+
+def _text(artifact: Path, database: Path, picture: Path, found: "Tuned") -> str:
+    head = ("batch", "customary", "tuned", "tuned / customary", "quartiles", "kept")
+    written = "written anew" if found.written else "as it was: nothing was faster"
+    return (
+        f"{table(head, [_cells(each) for each in found.functions])}\n\n"
+        f"{found.target} on {found.device}: {found.trials} trials, {found.measured} of them new, in {database}\n"
+        f"plot: {picture}\n{artifact}: {written}"
+    )
+
+
+def _cells(each: "Function") -> tuple[str, ...]:
+    customary, tuned, ratio = each.customary[1], each.tuned[1], each.ratio
+    times = (f"{1e6 * customary:.1f} us", f"{1e6 * tuned:.1f} us")
+    return (str(each.batch), *times, f"{ratio[1]:.3f}", f"{ratio[0]:.3f} to {ratio[2]:.3f}", each.kept)

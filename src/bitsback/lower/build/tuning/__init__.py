@@ -1,0 +1,1 @@
+"""Searching how native libraries hold sums in registers, by measuring on the device."""

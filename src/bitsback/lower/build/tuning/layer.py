@@ -1,0 +1,58 @@
+"""One product compiled alone, to be timed: a whole network takes seconds to compile, and this a fraction of one."""
+
+import math
+from typing import Any
+
+from bitsback.lower.build.native.code import LANES, Code, spread
+from bitsback.lower.build.native.library import buffer, linked
+from bitsback.lower.build.native.outputs import Answers
+from bitsback.lower.build.native.product import product
+from bitsback.lower.build.tuning.shape import Shape, alone
+from bitsback.lower.run.native.layout import Place
+from bitsback.lower.run.native.library import Entry, Library
+from bitsback.lower.run.native.packing import Tile, arrange
+
+_LEAST = 200_000
+"""Multiply-adds of a call: less is lost in what the call itself takes."""
+
+
+def repeats(shape: Shape) -> int:
+    """How often a function of `compiled` computes its product."""
+    return -(-_LEAST // shape.operations)
+
+
+def compiled(shape: Shape, tile: Tile, target: str) -> Library:
+    """A library of `alone(shape)` whose function writes the input, as a layer before would, and then computes the product.
+
+    Args:
+        shape: The product.
+        tile: How it is cut.
+        target: A key of `targets.TARGETS`.
+
+    Raises:
+        ExportError: There is no such target, or no linker for it.
+    """
+    entry, plan = Entry(shape.batch, {0: tile}), alone(shape)
+    arrangement = arrange(plan, entry.batch, entry.tiles)
+    code, layer = Code(), arrangement.layers[0]
+    inputs = buffer("input", shape.batch * math.prod(plan.input_shape), 4)
+    constants = buffer("constants", len(arrangement.constants), 64)
+    scratch = buffer("scratch", arrangement.scratch, 64)
+    answers = Answers(*(buffer(each, shape.batch * (shape.outputs if each == "mean" else 1), 4) for each in _ANSWERS))
+    _fill(code, scratch, layer.source)
+    code.loop(repeats(shape), lambda _: product(code, layer, constants, scratch), "again")
+    function = code.function(entry.name, [inputs, constants, scratch, *answers])
+    return Library(target, linked({entry.name: function}, target), (entry,))
+
+
+_ANSWERS = Answers._fields
+
+
+def _fill(code: Code, scratch: Any, place: Place) -> None:
+    for start in (place.mean, place.var, place.second):
+        if start is not None:
+            code.loop(
+                place.batch * place.each // LANES,
+                lambda index, start=start: code.store(scratch, start + index * LANES, spread(1.0)),
+                "fill",
+            )

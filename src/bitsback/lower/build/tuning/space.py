@@ -1,0 +1,60 @@
+"""The tiles that are worth trying: what fits the registers of a target, and differs from one another for a shape."""
+
+from dataclasses import astuple, replace
+
+from bitsback.lower.build.tuning.shape import Shape, alone
+from bitsback.lower.run.native.layout import LANES, padded
+from bitsback.lower.run.native.packing import Tile, default_tile
+from bitsback.lower.run.native.plan import Product
+
+_REGISTERS = {"x86-64": 8, "x86-64-v3": 16, "x86-64-v4": 32, "aarch64": 16}
+"""How many vectors of `LANES` numbers a target holds."""
+_BESIDE = 2
+"""Registers that no sum is in: a weight, and the number that it is multiplied by."""
+_UNROLLS, _SUMS = (1, 2, 4, 8), (1, 2, 4)
+
+
+def customary(shape: Shape) -> Tile:
+    """The tile of a library that is not tuned."""
+    plan = alone(shape)
+    (step,) = plan.steps
+    assert isinstance(step, Product)
+    return default_tile(plan, step, shape.batch)
+
+
+def space(shape: Shape, target: str) -> tuple[Tile, ...]:
+    """Every tile that is worth trying, in a fixed order, the customary one first.
+
+    Args:
+        shape: The product.
+        target: A key of `targets.TARGETS`.
+    """
+    out, vectors = shape.out, padded(shape.outputs) // LANES
+    count = shape.batch if out.height == out.width == 1 else out.width
+    room = (_REGISTERS[target] - _BESIDE) // (2 if shape.random else 1)
+    found = [
+        Tile(positions, wide, unroll, sums, across)
+        for positions in range(1, min(count, room) + 1)
+        for wide in range(1, min(vectors, room // positions) + 1)
+        for unroll in _UNROLLS
+        for sums in _SUMS
+        if sums <= unroll and positions * wide * sums <= room
+        for across in (
+            (False, True) if positions < shape.batch * out.height * out.width and wide < vectors else (False,)
+        )
+    ]
+    first = customary(shape)
+    return (first, *(tile for tile in found if tile != first))
+
+
+def neighbours(tile: Tile, tiles: tuple[Tile, ...]) -> tuple[Tile, ...]:
+    """The tiles that differ from one in a single thing, and in a number no further than the next one that there is."""
+    found = []
+    for name, value in zip(_NAMES, astuple(tile), strict=True):
+        alike = {getattr(each, name): each for each in tiles if replace(each, **{name: value}) == tile}
+        lower, higher = ([each for each in alike if each < value], [each for each in alike if each > value])
+        found += [alike[each] for each in (max(lower, default=None), min(higher, default=None)) if each is not None]
+    return tuple(found)
+
+
+_NAMES = tuple(Tile.__dataclass_fields__)
