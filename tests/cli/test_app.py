@@ -5,7 +5,7 @@ from bitsback.cli import device, host
 
 COMMANDS = {**host.COMMANDS, **device.COMMANDS}
 ORDER = [
-    *("demo", "run", "fit", "import", "compress", "evaluate", "check-moments", "pack"),
+    *("demo", "run", "fit", "import", "compress", "evaluate", "check-moments", "pack", "tune"),
     *("predict", "inspect", "measure", "report"),
 ]
 

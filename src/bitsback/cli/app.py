@@ -9,7 +9,6 @@ from bitsback import __version__
 from bitsback.cli import device, host
 from bitsback.cli.failures import one_line
 from bitsback.cli.options import TYPED
-from bitsback.cli.tuning import tune
 from bitsback.cli.usage import usage
 
 
@@ -58,5 +57,5 @@ def _bitsback(
     del version
 
 
-for _name, _command in {**host.COMMANDS, "tune": tune, **device.COMMANDS}.items():
+for _name, _command in {**host.COMMANDS, **device.COMMANDS}.items():
     app.command(_name)(_command)

@@ -1,4 +1,4 @@
-"""The commands that need PyTorch: a whole run, its stages after the fit, and the demo."""
+"""The commands of the host: a whole run, its stages after the fit and the demo, which need PyTorch; tuning, which needs TVM."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -25,6 +25,7 @@ from bitsback.cli.options import (
     recipe_from,
 )
 from bitsback.cli.screen import draw, plain, show, watching
+from bitsback.cli.tuning import tune
 from bitsback.lower.run.native.targets import TARGETS
 
 if TYPE_CHECKING:
@@ -207,4 +208,5 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "check-moments": check_moments,
     "pack": pack,
+    "tune": tune,
 }

@@ -11,6 +11,7 @@ from bitsback.cli.screen import show, table, watching
 from bitsback.errors import RecipeError
 
 if TYPE_CHECKING:
+    from bitsback.run.measure import Draw
     from bitsback.run.tune import Function, Tuned
 
 
@@ -23,7 +24,13 @@ def tune(
         list[int] | None,
         typer.Option(help="Which function, by its batch; may be given several times; else all.", min=1),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Decides which tiles are tried.", min=0)] = 0,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", help="Data whose test samples are the inputs, in place of noise: their folder, or digits."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides which tiles are tried, and the inputs.", min=0)] = 0,
     database: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where trials are kept; else tuning.jsonl beside the artifact.")
     ] = None,
@@ -47,8 +54,9 @@ def tune(
     from bitsback.run.tune import tune as tune_file
 
     kept = Database(database or artifact.with_name("tuning.jsonl"))
+    asked = Asked(trials, tuple(batch or ()), seed, _inputs(artifact, data, seed))
     with watching(as_json) as watcher:
-        found = tune_file(artifact, where, kept, Asked(trials, tuple(batch or ()), seed), watcher)
+        found = tune_file(artifact, where, kept, asked, watcher)
     _draw(picture, found)
     said = {"artifact": str(artifact), "database": str(kept.path), "plot": str(picture), **asdict(found)}
     show(said, as_json=as_json, text=lambda: _text(artifact, kept.path, picture, found))
@@ -63,6 +71,16 @@ def _picture(path: Path) -> Path:
     if path.suffix not in {".png", ".svg"}:
         raise RecipeError(f"--plot {path} is neither a .png nor a .svg; name one of these")
     return path
+
+
+def _inputs(artifact: Path, data: Path | None, seed: int) -> "Draw":
+    from bitsback.artifact.container import read
+    from bitsback.run.agreement import data_of_file, test_inputs
+    from bitsback.run.measure import drawn_from, random_inputs
+
+    if data is None:
+        return random_inputs(seed)
+    return drawn_from(test_inputs(data_of_file(artifact, read(artifact).manifest, data)), seed)
 
 
 def _draw(path: Path, found: "Tuned") -> None:

@@ -22,7 +22,7 @@ from bitsback.lower.run.native.packing import Tile, default_tile
 from bitsback.lower.run.native.plan import Plan, Product
 from bitsback.lower.run.native.targets import runnable
 from bitsback.measure.native import Bench
-from bitsback.run.measure import random_inputs
+from bitsback.run.measure import Draw, random_inputs
 from bitsback.run.watcher import Step, Watcher
 from bitsback.runtime.native import library_for, with_library
 
@@ -37,11 +37,13 @@ class Asked:
         trials: How many, with those of an earlier call that the database has.
         batches: Which of the library's functions; all where there are none.
         seed: Decides which tiles are tried.
+        draw: Gives the inputs of the whole network; noise when None.
     """
 
     trials: int
     batches: tuple[int, ...] = ()
     seed: int = 0
+    draw: Draw | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def tune(path: Path, bench: Bench, database: Database, asked: Asked, watcher: Wa
         RunError: The database is damaged, of another version, or cannot be written.
         ExportError: There is no linker, or the new library answers otherwise than the old one.
     """
-    watcher = watcher or Watcher()
+    watcher, draw = watcher or Watcher(), asked.draw or random_inputs(asked.seed)
     artifact, (plan, library) = _opened(path, bench)
     entries = _entries(library, asked.batches)
     job = Job(_shapes(plan, entries), bench, library.target)
@@ -117,7 +119,7 @@ def tune(path: Path, bench: Bench, database: Database, asked: Asked, watcher: Wa
     decided = []
     for entry in entries:
         watcher.tell(f"timing the whole network, batch {entry.batch}")
-        inputs = random_inputs(asked.seed)(artifact, entry.batch)
+        inputs = draw(artifact, entry.batch)
         decided.append(
             _decided(_Whole(plan, library.target, bench, inputs), entry, best, job.latencies(trials, entry.batch))
         )
@@ -125,7 +127,8 @@ def tune(path: Path, bench: Bench, database: Database, asked: Asked, watcher: Wa
     written = any(chosen[entry.batch].tiles != entry.tiles for entry in entries)
     if written:
         new = build(plan, library.target, [chosen.get(entry.batch, entry) for entry in library.entries])
-        _check(plan, library, new, artifact)
+        inputs = draw(artifact, sum(entry.batch for entry in new.entries))  # so that every function is called
+        _check(plan, library, new, inputs)
         write(path, with_library(artifact, new))
     functions = tuple(function for _, function in decided)
     return Tuned(bench.name, library.target, len(trials), len(trials) - before, written, functions)
@@ -202,7 +205,7 @@ def _quartiles(values: np.ndarray) -> tuple[float, float, float]:
     return low, middle, high
 
 
-def _check(plan: Plan, old: Library, new: Library, artifact: Artifact) -> None:
+def _check(plan: Plan, old: Library, new: Library, inputs: np.ndarray) -> None:
     """Refuse a library that answers otherwise than the one in whose place it goes.
 
     Where neither runs here, libraries for this machine with the same tiles are compared.
@@ -212,7 +215,6 @@ def _check(plan: Plan, old: Library, new: Library, artifact: Artifact) -> None:
     """
     if old.target not in runnable():
         old, new = (build(plan, runnable()[0], each.entries) for each in (old, new))
-    inputs = random_inputs(0)(artifact, sum(entry.batch for entry in new.entries))  # so that every function is called
     before, after = (open_library(plan, each).run(inputs) for each in (old, new))
     std = plan.target_scale if plan.task == "regression" else np.ones(1)
     check_close(std, ("the tuned library", "the library before it"), before, after)

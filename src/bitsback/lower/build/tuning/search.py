@@ -130,7 +130,7 @@ def search(
             break
         shape = _next(job, unfinished)
         before = known[shape]
-        trial = stand.trial(shape, _proposed(job.spaces[shape], before, (seed, shape)), before.best)
+        trial = stand.trial(shape, _proposed(job.spaces[shape], before, (seed, shape)), before)
         database.add(trial)
         found.append(trial)
         known[shape] = before.after(trial)
@@ -162,29 +162,25 @@ def _proposed(tiles: tuple[Tile, ...], known: Known, drawn_from: tuple[int, Shap
 
 @dataclass(frozen=True)
 class _Stand:
-    """Where tiles are timed; keeps what was compiled last of each shape, and how many rounds it takes."""
+    """Where tiles are timed; keeps the library of the best of each shape."""
 
     job: Job
     best: dict[Shape, tuple[Tile, Library]] = field(default_factory=dict)
-    rounds: dict[Shape, int] = field(default_factory=dict)
 
-    def trial(self, shape: Shape, tile: Tile, beside: Tile) -> Trial:
-        """Time a tile beside another."""
-        job, plan = self.job, alone(shape)
+    def trial(self, shape: Shape, tile: Tile, known: Known) -> Trial:
+        """Time a tile beside the best."""
+        job, plan, times = self.job, alone(shape), repeats(shape)
         inputs = np.zeros((shape.batch, *plan.input_shape), np.float32)
-        libraries = [self._compiled(shape, beside), job.compile(shape, tile, job.target)]
-        if shape not in self.rounds:
-            (seconds,) = np.median(job.bench.seconds(plan, libraries[:1], inputs, 3), 0)
-            self.rounds[shape] = int(np.clip(_SECONDS / seconds, *_ROUNDS))
-        # Each twice, at two places in memory: one that is unlucky there is slower by as much as half.
-        timed = job.bench.seconds(plan, libraries * 2, inputs, self.rounds[shape]) / repeats(shape)
+        libraries = [self._compiled(shape, known.best), job.compile(shape, tile, job.target)]
+        call = float(np.median(job.bench.seconds(plan, libraries[:1], inputs, 3)))
+        rounds = int(np.clip(_SECONDS / call, *_ROUNDS))
+        # Each twice, at two places in memory: where the places are unlucky, a call takes up to twice as long.
+        timed = job.bench.seconds(plan, libraries * 2, inputs, rounds) / times
         other, own = np.minimum(timed[:, :2], timed[:, 2:]).T
-        if np.median(own / other) < _GAIN:
+        seconds, beside, ratio = (float(np.median(each)) for each in (own, other, own / other))
+        if ratio < _GAIN:
             self.best[shape] = (tile, libraries[1])
-        return Trial(
-            job.bench.name, job.target, shape, tile, beside, float(np.median(own)), float(np.median(other)),
-            float(np.median(own / other)), self.rounds[shape],
-        )  # fmt: skip
+        return Trial(job.bench.name, job.target, shape, tile, known.best, seconds, beside, ratio, rounds)
 
     def _compiled(self, shape: Shape, tile: Tile) -> Library:
         if shape not in self.best or self.best[shape][0] != tile:
