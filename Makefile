@@ -3,6 +3,7 @@
 # make format   what a formatter can mend
 # make bench    the short benchmarks, and the tables made from their rows
 # make setup    both environments, which the other targets make by themselves
+# make setup-emulation   Debian's packages that run libraries for aarch64 under emulation
 #
 # Needed: python3 (3.11 or newer) with venv, make, g++, and a package index that pip reaches.
 
@@ -21,7 +22,7 @@ SOURCES := $(shell find src -type f -not -path '*/__pycache__/*' -not -path '*.e
 export OMP_NUM_THREADS ?= 1
 unexport PYTHONPATH PYTHONHOME PYTHONWARNINGS
 
-.PHONY: setup demo test format-check lint types contracts pytest tables format bench clean
+.PHONY: setup setup-emulation demo test format-check lint types contracts pytest tables format bench clean
 
 setup: .venv/.installed .venv-device/.installed
 
@@ -52,6 +53,15 @@ setup: .venv/.installed .venv-device/.installed
 	@$(DEVICE)/python -m pip --disable-pip-version-check --quiet install --force-reinstall --no-deps build/wheel/*.whl
 	@rm -rf build
 	@touch $@
+
+# LLVM's linker, QEMU's user mode, and the C library for aarch64.
+EMULATION := lld qemu-user libc6-arm64-cross
+
+setup-emulation:
+	@command -v apt-get >/dev/null || { echo "apt-get is not there; install what Debian calls $(EMULATION)." >&2; exit 1; }
+	@test "$$(id -u)" = 0 || { echo "Installing packages needs root: sudo apt-get install $(EMULATION)" >&2; exit 1; }
+	@apt-get update
+	@apt-get install --yes --no-install-recommends $(EMULATION)
 
 demo: setup
 	@$(HOST)/bitsback demo

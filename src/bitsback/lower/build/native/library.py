@@ -1,8 +1,6 @@
 """From a plan to a compiled function. No PyTorch is needed."""
 
 import math
-import platform
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,15 +9,15 @@ from typing import Any
 import tvm
 from tvm import tirx
 
-from bitsback.errors import ExportError, first_line
+from bitsback.errors import ExportError
 from bitsback.lower.build.native import pointwise
 from bitsback.lower.build.native.code import Code
+from bitsback.lower.build.native.linking import link
 from bitsback.lower.build.native.outputs import Answers, Points, classify, regress
 from bitsback.lower.build.native.product import product
 from bitsback.lower.run.native.library import Entry, Library
 from bitsback.lower.run.native.packing import Arrangement, arrange
 from bitsback.lower.run.native.plan import Average, Largest, Plan, Product, Rectify, Step, Sum
-from bitsback.lower.run.native.targets import TARGETS
 
 _TVM: dict[str, dict[str, Any]] = {
     "x86-64": {"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "x86-64"},
@@ -108,25 +106,8 @@ def linked(functions: Mapping[str, Any], target: str) -> bytes:
     compiled: Any = tvm.compile(tvm.IRModule(dict(functions)), tvm.target.Target(_TVM[target]))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "library.so"
-        try:
-            compiled.export_library(str(path), cc=_linker(target))
-        except RuntimeError as error:
-            raise ExportError(f"the library for {target} cannot be linked: {first_line(error)}") from error
+        compiled.export_library(str(path), fcompile=lambda output, objects: link(target, Path(output), objects))
         return path.read_bytes()
-
-
-def _linker(target: str) -> str:
-    """What links a target's objects.
-
-    Raises:
-        ExportError: It is not installed.
-    """
-    machine = TARGETS[target].machine
-    name = "g++" if machine == platform.machine() else f"{machine}-linux-gnu-g++"
-    if shutil.which(name) is None:
-        package = f"g++-{machine.replace('_', '-')}-linux-gnu"
-        raise ExportError(f"a library for {target} is linked by {name}, which is not there; Debian has it in {package}")
-    return name
 
 
 def buffer(name: str, size: int, alignment: int) -> Any:
