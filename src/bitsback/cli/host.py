@@ -178,7 +178,7 @@ def _packed(made: "RunFolder", packed: "Packed") -> dict[str, Any]:
     found = packed.decision.abstention
     abstain = None if found is None else asdict(found)
     said = {"run": str(made.path), "model": str(made.file("model")), "bytes": packed.bytes, "abstain": abstain}
-    return {**said, "evaluated": packed.evaluated}
+    return {**said, "evaluated": packed.evaluated, "libraries": [asdict(each) for each in packed.compared]}
 
 
 def _packed_text(made: "RunFolder", packed: "Packed") -> str:
@@ -196,7 +196,8 @@ def _packed_text(made: "RunFolder", packed: "Packed") -> str:
         f"\nthe quality of this program was not evaluated, so its manifest does not say it: run `bitsback evaluate "
         f"{made.path}` and then `bitsback pack {made.path}` again"
     )
-    return f"{made.file('model')}: {packed.bytes:,} bytes; {promise}{'' if packed.evaluated else advice}"
+    libraries = "".join(f"\n{each.sentence}" for each in packed.compared)
+    return f"{made.file('model')}: {packed.bytes:,} bytes; {promise}{libraries}{'' if packed.evaluated else advice}"
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -7,6 +7,7 @@ from bitsback.artifact.container import Artifact
 from bitsback.errors import RecipeError
 from bitsback.form.program import Program
 from bitsback.given.dataset import Dataset
+from bitsback.lower.build.comparison import Compared
 from bitsback.lower.run.native.library import Entry, Library
 from bitsback.lower.run.native.plan import Plan
 from bitsback.lower.run.native.step_record import MOST
@@ -34,10 +35,17 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A program's native libraries, each compared with PyTorch; no plan where there are none."""
+    """A program's native libraries, each compared with PyTorch; no plan where there are none.
+
+    Attributes:
+        plan: What they compute.
+        libraries: One for each target.
+        compared: How each was compared.
+    """
 
     plan: Plan | None
     libraries: tuple[Library, ...] = ()
+    compared: tuple[Compared, ...] = ()
 
     def beside(self, artifact: Artifact) -> Artifact:
         """The artifact with these libraries.
@@ -92,7 +100,7 @@ def compiled(program: Program, data: Dataset, libraries: Sequence[Wanted]) -> Co
 
     inputs = inputs_to_compare(data)
     made = [lower(program, each.target, [Entry(batch) for batch in each.batches], inputs) for each in libraries]
-    return Compiled(made[0][0], tuple(library for _, library in made))
+    return Compiled(made[0].plan, tuple(each.library for each in made), tuple(each.compared for each in made))
 
 
 def _wanted(said: str) -> Wanted:

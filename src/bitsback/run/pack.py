@@ -7,6 +7,7 @@ from typing import Any
 
 from bitsback.artifact.container import write
 from bitsback.errors import PromiseError
+from bitsback.lower.build.comparison import Compared
 from bitsback.measure.abstain import OF_A_THRESHOLD
 from bitsback.measure.journal import Measurement
 from bitsback.recipe.inference import Imported
@@ -30,11 +31,13 @@ class Packed:
         bytes: The size of the file.
         decision: Its abstain threshold, or why it has none.
         evaluated: Whether its manifest says how good it is: `evaluate` has measured this very program.
+        compared: How each of its native libraries was compared with PyTorch.
     """
 
     bytes: int
     decision: Decision
     evaluated: bool
+    compared: tuple[Compared, ...] = ()
 
 
 def pack(run: RunFolder, materials: Materials, libraries: Sequence[Wanted] = ()) -> Packed:
@@ -73,7 +76,7 @@ def pack(run: RunFolder, materials: Materials, libraries: Sequence[Wanted] = ())
     rows = [_bytes(model, size, ships=True), _bytes(reference, dense)]
     rows += [_bytes(each, each.path.stat().st_size) for each in _others(run, materials, (model, reference))]
     run.record(rows, recipe.seed)
-    return Packed(size, decision, any(figure["what"] == "nll" for figure in figures))
+    return Packed(size, decision, any(figure["what"] == "nll" for figure in figures), native.compared)
 
 
 def measurements(run: RunFolder, digest: str, decided: Sequence[Measurement] = ()) -> tuple[dict[str, Any], ...]:

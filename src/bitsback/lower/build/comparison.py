@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from bitsback.errors import ExportError
@@ -11,6 +13,35 @@ if TYPE_CHECKING:
     from bitsback.form.program import Program
 
 _RTOL, _ATOL = 1e-3, 1e-4  # float32 sums in another order, through a softmax
+
+HERE = "this machine"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """How a native library was seen to answer what PyTorch answers.
+
+    Attributes:
+        target: what the library is for.
+        ran: what the library that answered is for: another one, of the same kernels, where the first cannot run.
+        device: where it ran.
+        difference: the largest, absolute, of all outputs.
+    """
+
+    target: str
+    ran: str
+    device: str
+    difference: float
+
+    @property
+    def sentence(self) -> str:
+        """For people."""
+        close = f"differs from PyTorch's answers by at most {self.difference:.1g}"
+        if self.ran == self.target:
+            return f"the library for {self.target}, run on {self.device}, {close}"
+        return (
+            f"the library for {self.target} cannot run here and was not; one for {self.ran} of the same kernels {close}"
+        )
 
 
 def check_same(program: "Program", engine: str, expected: Outputs, found: Outputs) -> float:

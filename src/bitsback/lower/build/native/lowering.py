@@ -1,12 +1,14 @@
 """From a program to a native library that answers what PyTorch answers."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from bitsback.form.program import Program
-from bitsback.lower.build.comparison import check_same
+from bitsback.lower.build.comparison import HERE, Compared, check_same
+from bitsback.lower.build.native.emulation import session as emulation
 from bitsback.lower.build.native.library import build
 from bitsback.lower.build.native.tracing import plan_of
 from bitsback.lower.run.native.library import Entry, Library, open_library
@@ -15,12 +17,27 @@ from bitsback.lower.run.native.targets import runnable
 from bitsback.lower.run.onnx import Outputs
 
 
-def lower(program: Program, target: str, entries: Sequence[Entry], inputs: np.ndarray) -> tuple[Plan, Library]:
+class Lowered(NamedTuple):
+    """A program as a native library.
+
+    Attributes:
+        plan: what it computes.
+        library: the code.
+        compared: how it was seen to answer what PyTorch answers.
+    """
+
+    plan: Plan
+    library: Library
+    compared: Compared
+
+
+def lower(program: Program, target: str, entries: Sequence[Entry], inputs: np.ndarray) -> Lowered:
     """A program as a native library that answers what PyTorch answers.
 
     Args:
         program: A point or a propagated form.
-        target: A key of `targets.TARGETS`. Where its code does not run here, a library for this machine is compared instead.
+        target: A key of `targets.TARGETS`. Where its code runs neither here nor under emulation, a library for this machine is
+            compared instead.
         entries: The functions that are wanted.
         inputs: Real ones, raw `[N, *shape]`, to compare on.
 
@@ -29,9 +46,16 @@ def lower(program: Program, target: str, entries: Sequence[Entry], inputs: np.nd
     """
     plan = plan_of(program)
     made = build(plan, target, entries)
-    here = made if target in runnable() else build(plan, runnable()[0], entries)
     with torch.no_grad():
         expected = program.module(torch.from_numpy(np.ascontiguousarray(inputs, np.float32)))
-    found = open_library(plan, here).run(inputs)
-    check_same(program, "the native library", Outputs(*(each.numpy() for each in expected)), found)
-    return plan, made
+    ran, device = made, HERE
+    if target in runnable():
+        found = open_library(plan, made).run(inputs)
+    elif target == emulation.TARGET and not emulation.missing():
+        found, device = emulation.EmulatedSession(plan, made).run(inputs), emulation.DEVICE
+    else:
+        ran = build(plan, runnable()[0], entries)
+        found = open_library(plan, ran).run(inputs)
+    right = Outputs(*(each.numpy() for each in expected))
+    difference = check_same(program, f"the native library for {ran.target}", right, found)
+    return Lowered(plan, made, Compared(target, ran.target, device, difference))

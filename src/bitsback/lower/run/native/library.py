@@ -5,7 +5,7 @@ A library is machine code: it is loaded only where a caller says so.
 
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -102,21 +102,44 @@ class NativeSession:
         Raises:
             ArtifactError: the inputs have another shape.
         """
-        if x.shape[1:] != self._plan.input_shape:
-            raise ArtifactError(f"the library takes inputs of shape {self._plan.input_shape}, and not {x.shape[1:]}")
+        check_inputs(self._plan, x)
         found = Outputs(
             np.empty((len(x), self._plan.outputs), np.float32), *(np.empty(len(x), np.float32) for _ in "tdk")
         )
-        done = 0
-        while done < len(x):
-            size = next((batch for batch in self._calls if batch <= len(x) - done), min(self._calls))
-            call, count = self._calls[size], min(size, len(x) - done)
-            call.input[:count] = x[done : done + count]
+        for start, batch in pieces(len(x), [*self._calls]):
+            call, count = self._calls[batch], min(batch, len(x) - start)
+            call.input[:count] = x[start : start + count]
             call()
             for whole, part in zip(found, call.outputs, strict=True):
-                whole[done : done + count] = part[:count]
-            done += count
+                whole[start : start + count] = part[:count]
         return found
+
+
+def check_inputs(plan: Plan, x: np.ndarray) -> None:
+    """See that inputs are a library's.
+
+    Raises:
+        ArtifactError: they have another shape.
+    """
+    if x.shape[1:] != plan.input_shape:
+        raise ArtifactError(f"the library takes inputs of shape {plan.input_shape}, and not {x.shape[1:]}")
+
+
+def pieces(count: int, batches: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """How inputs are cut into the batches that a library has: the largest that fits, and in the end the least.
+
+    Args:
+        count: Of inputs.
+        batches: The sizes.
+
+    Yields:
+        Where a piece begins and its batch, which in the end may be larger than what is left.
+    """
+    start = 0
+    while start < count:
+        batch = max((each for each in batches if each <= count - start), default=min(batches))
+        yield start, batch
+        start += batch
 
 
 def open_library(plan: Plan, library: Library) -> NativeSession:
