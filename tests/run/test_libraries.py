@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 import bitsback
-from bitsback.errors import ExportError, MissingExtraError, RecipeError
+from bitsback.cli.answers import answer
+from bitsback.errors import ArtifactError, ExportError, MissingExtraError, RecipeError
 from bitsback.lower.run.native.targets import TARGETS, runnable
 from bitsback.report.evidence import newest
 from bitsback.run.libraries import Wanted, wanted
 from bitsback.runtime.predictor import load
 from tests.cli.calls import caller
+from tests.emulation import needs_emulation, needs_lld
 
 
 @pytest.fixture
@@ -72,6 +74,47 @@ def test_a_run_is_packed_with_libraries_that_answer_as_its_program(copied_run, c
     call("pack", copied_run.path, "--form", "propagated")
     assert "it holds no native library" in call("predict", model, tmp_path / "x.npy", "--native").err
     assert "it holds no native library" in call("measure", copied_run.path, "--native").err
+
+
+@needs_lld
+def test_a_library_that_cannot_run_says_what_was_compared_in_its_place(copied_run, call, monkeypatch):
+    monkeypatch.setattr("bitsback.lower.build.native.emulation.session.missing", lambda: ["qemu-aarch64"])
+    result = call("pack", copied_run.path, "--form", "propagated", "--library", "aarch64")
+    assert (result.code, result.err) == (0, "")
+    instead = f"one for {runnable()[0]} of the same kernels differs from PyTorch's answers by at most "
+    assert f"the library for aarch64 cannot run here and was not; {instead}" in result.out
+
+
+@needs_emulation
+def test_a_packed_file_predicts_under_emulation_where_its_library_is_allowed(copied_run, call, tmp_path, capsys):
+    model, x = copied_run.file("model"), tmp_path / "x.npy"
+    (said,) = json.loads(
+        call("pack", copied_run.path, "--form", "propagated", "--library", "aarch64:1,4", "--json").out
+    )["libraries"]
+    assert (said["target"], said["ran"], said["device"]) == ("aarch64", "aarch64", "emulated-aarch64")
+    assert 0 <= said["difference"] < 1e-4
+    np.save(x, bitsback.dataset("digits").test.inputs[:7])
+    plain = json.loads(call("predict", model, x, "--json").out)
+    answer(model, [x], native=True, device="emulated-aarch64", as_json=True)
+    for one, other in zip(plain, json.loads(capsys.readouterr().out), strict=True):
+        for name in ("probability", "total", "data", "knowledge"):
+            # What ONNX Runtime and a library may differ by: float32 sums in another order, through a softmax.
+            assert other[name] == pytest.approx(one[name], rel=1e-3, abs=1e-4)
+        assert (other["label"], other["abstain"]) == (one["label"], one["abstain"])
+    with pytest.raises(RecipeError, match="threads is 2; a native library uses 1"):
+        answer(model, [x], threads=2, native=True, device="emulated-aarch64")
+    result = call("pack", copied_run.path, "--form", "propagated", "--library", "native")
+    assert f"the library for {runnable()[0]}, run on this machine, differs from PyTorch's answers by " in result.out
+    said = f"cannot be run on emulated-aarch64: it holds native libraries for {runnable()[0]}, and the device is .* runs aarch64"
+    with pytest.raises(ArtifactError, match=said):
+        answer(model, [x], native=True, device="emulated-aarch64")
+
+
+def test_a_device_that_is_none_and_code_that_is_not_allowed_are_refused(tmp_path):
+    with pytest.raises(RecipeError, match="there is no device 'emulated-z80' to predict on; there is emulated-aarch64"):
+        answer(tmp_path / "m.bitsback", [], native=True, device="emulated-z80")
+    with pytest.raises(RecipeError, match="m.bitsback, which is machine code: allow it with --native"):
+        answer(tmp_path / "m.bitsback", [], device="emulated-aarch64")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bitsback.cli.screen import show, table, warn
+from bitsback.errors import RecipeError
 from bitsback.runtime.predictor import Answer, Predictor, load
 
 DECLINED = "I don't know"
@@ -16,6 +17,7 @@ def answer(
     resize: bool = False,
     threads: int = 1,
     native: bool = False,
+    device: str | None = None,
     as_json: bool = False,
 ) -> None:
     """Predict for every sample of every file, and print the answers.
@@ -26,15 +28,18 @@ def answer(
         resize: Whether images of another size are resized.
         threads: How many threads a call may use.
         native: Whether a native library in the file is run, which is trusted then.
+        device: Where that library is run: emulated-aarch64, or here when None.
         as_json: Print them as JSON.
 
     Raises:
-        ArtifactError: The packed file is missing, damaged, or of another version, or has no library for this machine.
+        ArtifactError: The packed file is missing, damaged, or of another version, or has no library for the device.
+        RecipeError: There is no such device, or a native library is not allowed.
+        MissingExtraError: What emulates is not installed.
         DataError: A file of samples is missing, malformed, or does not fit; nothing was printed.
     """
     from bitsback.runtime.inputs import IMAGE_SUFFIXES, doubt, read_inputs
 
-    predictor = load(model, threads, native=native)
+    predictor = _opened(model, threads, native=native, device=device)
     found: list[tuple[str, int, Answer]] = []
     doubts: dict[str, str] = {}
     for path in inputs:
@@ -54,6 +59,19 @@ def answer(
         as_json=as_json,
         text=lambda: _table(predictor, found),
     )
+
+
+def _opened(model: str | Path, threads: int, *, native: bool, device: str | None) -> Predictor:
+    if device is None:
+        return load(model, threads, native=native)
+    from bitsback.lower.build.native.emulation.session import DEVICE
+    from bitsback.runtime.emulated import load_emulated
+
+    if device != DEVICE:
+        raise RecipeError(f"there is no device {device!r} to predict on; there is {DEVICE}")
+    if not native:
+        raise RecipeError(f"{DEVICE} runs a native library of {model}, which is machine code: allow it with --native")
+    return load_emulated(model, threads)
 
 
 def _table(predictor: Predictor, found: Sequence[tuple[str, int, Answer]]) -> str:

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from bitsback.artifact.container import Artifact, read
 from bitsback.artifact.manifest import AbstainRule, Manifest
 from bitsback.errors import ArtifactError, RecipeError
-from bitsback.lower.run.onnx import Outputs, Session, open_program
+from bitsback.lower.run.onnx import Outputs, open_program
 from bitsback.runtime.samples import check_samples
 from bitsback.settings import check_among, check_path, check_whole
 
@@ -83,10 +83,18 @@ class Prediction:
             )
 
 
+class Engine(Protocol):
+    """What runs an artifact's program, or a library of it."""
+
+    def run(self, x: np.ndarray) -> Outputs:
+        """Answer a batch, raw float32 [N, *shape]."""
+        ...
+
+
 class Predictor:
     """A loaded artifact."""
 
-    def __init__(self, manifest: Manifest, session: "Session | NativeSession") -> None:
+    def __init__(self, manifest: Manifest, session: Engine) -> None:
         self.manifest = manifest
         self._session = session
 

@@ -11,7 +11,8 @@ from bitsback.given.reference import REFERENCE
 from bitsback.lower.build.comparison import HERE
 from bitsback.lower.build.native.emulation import session
 from bitsback.lower.build.native.emulation.session import EmulatedSession
-from bitsback.lower.build.native.library import build, lower
+from bitsback.lower.build.native.library import build
+from bitsback.lower.build.native.lowering import lower
 from bitsback.lower.build.native.tracing import plan_of
 from bitsback.lower.run.native.library import Entry, Library, open_library
 from bitsback.lower.run.native.targets import runnable

@@ -1,0 +1,31 @@
+"""A packed file's library for another processor, run on a machine that is none, to see what it answers there."""
+
+from pathlib import Path
+
+from bitsback.artifact.container import read
+from bitsback.errors import ArtifactError, RecipeError
+from bitsback.measure.emulated import Emulated
+from bitsback.runtime.native import library_for
+from bitsback.runtime.predictor import Predictor
+
+
+def load_emulated(path: str | Path, threads: int = 1) -> Predictor:
+    """Read an artifact and make its library for aarch64 ready to predict under emulation.
+
+    Args:
+        path: The file that `bitsback pack` wrote; trusted: the library runs with all rights of this process.
+        threads: 1.
+
+    Raises:
+        ArtifactError: The file is missing, damaged, of another format, or has no library for aarch64.
+        MissingExtraError: What emulates is not installed.
+        RecipeError: More than one thread is asked for.
+    """
+    if threads != 1:
+        raise RecipeError(f"threads is {threads}; a native library uses 1")
+    artifact, device = read(path), Emulated()
+    try:
+        plan, library = library_for(artifact, device.targets, f"the device is {device.name}")
+        return Predictor(artifact.manifest, device.opened(plan, library))
+    except ArtifactError as error:
+        raise ArtifactError(f"{path} cannot be run on {device.name}: {error}") from error
