@@ -22,7 +22,7 @@ DEVICE, TARGET = "emulated-aarch64", "aarch64"
 _ROOT = Path("/usr/aarch64-linux-gnu")  # where Debian has the C library for aarch64
 _LIBC = _ROOT / "lib" / "libc.so.6"
 _PROCESSOR = "cortex-a53"  # the first level of the architecture, which the target promises to need no more than
-_LONGEST = 600  # seconds of one run; QEMU is tens of times slower than a processor
+_LONGEST = 600  # seconds of one run; QEMU is hundreds of times slower than a processor
 
 
 class EmulatedSession:
