@@ -1,8 +1,7 @@
 """Whether an engine answers what PyTorch, or another engine, answers."""
 
-from typing import TYPE_CHECKING
-
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 

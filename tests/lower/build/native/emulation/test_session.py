@@ -13,7 +13,6 @@ from bitsback.lower.build.native.emulation import session
 from bitsback.lower.build.native.emulation.session import EmulatedSession
 from bitsback.lower.build.native.library import build
 from bitsback.lower.build.native.lowering import lower
-from bitsback.lower.build.native.tracing import plan_of
 from bitsback.lower.run.native.library import Entry, Library, open_library
 from bitsback.lower.run.native.targets import runnable
 from tests.emulation import needs_emulation
@@ -86,7 +85,7 @@ def test_what_goes_wrong_under_emulation_is_one_sentence(library, monkeypatch):
 
 def test_without_an_emulator_what_is_missing_is_named(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
-    with pytest.raises(MissingExtraError, match="needs qemu-aarch64, ld.lld.*; `make setup-emulation` installs"):
+    with pytest.raises(MissingExtraError, match=r"needs qemu-aarch64, ld.lld.*; `make setup-emulation` installs"):
         EmulatedSession(plans.plan(), Library("aarch64", b"", (Entry(1),)))
 
 
