@@ -34,6 +34,9 @@ def predict(
         Path | None, typer.Option("--data", help="A folder in which files are looked for that are not here.")
     ] = None,
     native: Native = False,
+    device: Annotated[
+        str | None, typer.Option(help="Where the native library runs: emulated-aarch64; else on this machine.")
+    ] = None,
     seed: FileSeed = None,
     as_json: Json = False,
 ) -> None:
@@ -45,7 +48,7 @@ def predict(
 
     _agreed(model, seed, None)
     found = [path if data is None or path.exists() else data / path for path in inputs]
-    answer(model, found, resize=resize, threads=threads, native=native, as_json=as_json)
+    answer(model, found, resize=resize, threads=threads, native=native, device=device, as_json=as_json)
 
 
 def inspect(

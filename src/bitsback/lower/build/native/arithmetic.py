@@ -92,14 +92,26 @@ def deviation(code: Code, var: Any) -> Any:
     return code.let(tirx.sqrt(tirx.max(var, spread(_LEAST))))
 
 
-def rectified(code: Code, mean: Any, var: Any) -> tuple[Any, Any]:
+class Rectified(NamedTuple):
+    """A rectified normal: its mean and variance; and of the normal the deviation σ, Φ(μ/σ) and σ φ(μ/σ)."""
+
+    mean: Any
+    var: Any
+    std: Any
+    lower: Any
+    peak: Any
+
+
+def rectified(code: Code, mean: Any, var: Any) -> Rectified:
     """Mean and variance of a rectified normal, as `moments.piecewise.relu` has them."""
     std = deviation(code, var)
     density, lower, upper = normal(code, code.let(mean / std))
     peak = code.let(std * density)
     both = code.let(mean * mean * lower * upper)
     kink = code.let(both + mean * peak * (upper - lower) - peak * peak)
-    return code.let(mean * lower + peak), code.let(tirx.max(var * lower + kink, spread(0.0)))
+    return Rectified(
+        code.let(mean * lower + peak), code.let(tirx.max(var * lower + kink, spread(0.0))), std, lower, peak
+    )
 
 
 def _integers(value: int) -> Any:

@@ -10,7 +10,7 @@ import tvm
 from tvm import tirx
 
 from bitsback.errors import ExportError
-from bitsback.lower.build.native import pointwise
+from bitsback.lower.build.native import pointwise, positions
 from bitsback.lower.build.native.code import Code
 from bitsback.lower.build.native.linking import link
 from bitsback.lower.build.native.outputs import Answers, Points, classify, regress
@@ -66,13 +66,16 @@ def _step(code: Code, buffers: tuple[Any, Any], step: Step, of: tuple[Arrangemen
         case Product():
             product(code, arrangement.layers[index], constants, scratch)
         case Rectify():
-            pointwise.rectify(code, scratch, at[step.source], at[step.target])
+            shared = at[step.target].common is not None
+            (positions if shared else pointwise).rectify(code, scratch, at[step.source], at[step.target])
         case Largest():
             pointwise.largest(code, scratch, at[step.source], at[step.target], (step.size, step.stride))
         case Average():
-            pointwise.average(code, scratch, at[step.source], at[step.target])
+            pointwise.average(code, scratch, at[step.source], at[step.target], step.factor)
         case Sum():
             pointwise.add(code, scratch, (at[step.first.source], at[step.second.source], at[step.target]), step)
+    if at[step.target].common is not None:
+        positions.carry(code, buffers, step, of)
 
 
 def build(plan: Plan, target: str, entries: Sequence[Entry]) -> Library:

@@ -52,7 +52,8 @@ def rectify(code: Code, scratch: Any, source: Place, target: Place) -> None:
             write(code, scratch, target, written, (code.let(tirx.max(mean, spread(0.0))), None))
         else:
             var = code.let(vector(scratch, source.var + read))
-            write(code, scratch, target, written, rectified(code, mean, var))
+            found = rectified(code, mean, var)
+            write(code, scratch, target, written, (found.mean, found.var))
 
     _everywhere(code, source, target, one)
 
@@ -64,9 +65,9 @@ def add(code: Code, scratch: Any, places: tuple[Place, Place, Place], step: Sum)
     reach = range(view.channel // LANES, (view.channel + other.stride) // LANES)
 
     def position(each: Any, row: Any, column: Any) -> None:
-        here = _offset(first, each, row, column)
-        there = _offset(other, each, row * view.step[0], column * view.step[1])
-        written = _offset(target, each, row, column)
+        here = offset(first, each, row, column)
+        there = offset(other, each, row * view.step[0], column * view.step[1])
+        written = offset(target, each, row, column)
         for index in range(target.stride // LANES):
             at = index * LANES
             mean = vector(scratch, first.mean + here + at)
@@ -91,8 +92,8 @@ def largest(
     window = [row * source.row + column * source.stride for row in range(size[0]) for column in range(size[1])]
 
     def position(each: Any, row: Any, column: Any) -> None:
-        start = _offset(source, each, row * stride[0], column * stride[1])
-        written = _offset(target, each, row, column)
+        start = offset(source, each, row * stride[0], column * stride[1])
+        written = offset(target, each, row, column)
         code.loop(
             target.stride // LANES, lambda index: channels(start + index * LANES, written + index * LANES), "channels"
         )
@@ -111,8 +112,8 @@ def largest(
     _positions(code, target, position)
 
 
-def average(code: Code, scratch: Any, source: Place, target: Place) -> None:
-    """The average over all positions of a value that is not random."""
+def average(code: Code, scratch: Any, source: Place, target: Place, factor: float) -> None:
+    """The average over all positions; its variance is what the positions have in common."""
     count = source.map.height * source.map.width
 
     def channels(each: Any, index: Any) -> None:
@@ -121,14 +122,17 @@ def average(code: Code, scratch: Any, source: Place, target: Place) -> None:
         total[0] = spread(0.0)
 
         def position(row: Any, column: Any) -> None:
-            total[0] = total[0] + vector(scratch, source.mean + _offset(source, each, row, column) + at)
+            total[0] = total[0] + vector(scratch, source.mean + offset(source, each, row, column) + at)
 
         code.loop(
             source.map.height,
             lambda row: code.loop(source.map.width, lambda column: position(row, column), "column"),
             "row",
         )
-        write(code, scratch, target, _offset(target, each, 0, 0) + at, (code.let(total[0] * spread(1 / count)), None))
+        var = None
+        if source.common is not None:
+            var = code.let(vector(scratch, source.common + each * source.stride + at) * spread(factor))
+        write(code, scratch, target, offset(target, each, 0, 0) + at, (code.let(total[0] * spread(1 / count)), var))
 
     code.loop(
         source.batch,
@@ -147,7 +151,8 @@ def write(code: Code, scratch: Any, target: Place, at: Any, value: tuple[Any, An
         code.store(scratch, target.second + at, mean * mean if var is None else mean * mean + var)
 
 
-def _offset(place: Place, each: Any, row: Any, column: Any) -> Any:
+def offset(place: Place, each: Any, row: Any, column: Any) -> Any:
+    """Where a position's first number is, from the beginning of its value."""
     return place.start + each * place.each + row * place.row + column * place.stride
 
 
@@ -168,7 +173,7 @@ def _everywhere(code: Code, source: Place, target: Place, body: Callable[[Any, A
     rows, length = min(source.runs, target.runs, key=lambda runs: runs[1])
 
     def row(each: Any, line: Any) -> None:
-        read, written = _offset(source, each, line, 0), _offset(target, each, line, 0)
+        read, written = offset(source, each, line, 0), offset(target, each, line, 0)
         code.loop(length // LANES, lambda index: body(read + index * LANES, written + index * LANES), "vector")
 
     code.loop(source.batch, lambda each: code.loop(rows, lambda line: row(each, line), "row"), "each")

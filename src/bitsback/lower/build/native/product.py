@@ -24,10 +24,10 @@ def product(code: Code, layer: Layer, weights: Any, scratch: Any) -> None:
         _positions(
             code,
             layer,
-            lambda read, written: _blocks(code, layer, (weights, scratch), lambda each: _tile(each, read, written)),
+            lambda read, written: blocks(code, layer, (weights, scratch), lambda each: _tile(each, read, written)),
         )
     else:
-        _blocks(
+        blocks(
             code,
             layer,
             (weights, scratch),
@@ -35,7 +35,7 @@ def product(code: Code, layer: Layer, weights: Any, scratch: Any) -> None:
         )
 
 
-def _blocks(code: Code, layer: Layer, buffers: tuple[Any, Any], body: Callable[["_Block"], None]) -> None:
+def blocks(code: Code, layer: Layer, buffers: tuple[Any, Any], body: Callable[["Block"], None]) -> None:
     """Every block of outputs."""
     first = 0
     offset = layer.numbers
@@ -47,7 +47,7 @@ def _blocks(code: Code, layer: Layer, buffers: tuple[Any, Any], body: Callable[[
         code.loop(
             count,
             lambda block, start=start, at=at, vectors=vectors: body(
-                _Block(
+                Block(
                     code,
                     layer,
                     *buffers,
@@ -62,7 +62,7 @@ def _blocks(code: Code, layer: Layer, buffers: tuple[Any, Any], body: Callable[[
 
 
 @dataclass(frozen=True)
-class _Block:
+class Block:
     """So many vectors of outputs, from the output `first` on, whose weights begin at `at`."""
 
     code: Code
@@ -107,7 +107,7 @@ def _positions(code: Code, layer: Layer, body: _Body) -> None:
     code.loop(target.batch, lambda each: code.loop(target.map.height, lambda line: row(each, line), "row"), "each")
 
 
-def _tile(block: _Block, read: list[Any], written: list[Any]) -> None:
+def _tile(block: Block, read: list[Any], written: list[Any]) -> None:
     code, layer = block.code, block.layer
     written = [at + block.first for at in written]
     sums = [_biases(block, len(read))]
@@ -140,7 +140,7 @@ def _nothing(code: Code, count: int) -> Registers:
     return registers
 
 
-def _biases(block: _Block, positions: int) -> Registers:
+def _biases(block: Block, positions: int) -> Registers:
     """The sums of a tile, begun with the biases: for each position and vector the mean, and the variance if there is one."""
     moments = 2 if block.layer.random else 1
     width = block.layer.packed.bias.shape[1]
@@ -151,10 +151,14 @@ def _biases(block: _Block, positions: int) -> Registers:
     return registers
 
 
-def _write(block: _Block, registers: Registers, read: list[Any], written: list[Any]) -> None:
+def _write(block: Block, registers: Registers, read: list[Any], written: list[Any]) -> None:
     layer, target = block.layer, block.layer.target
     for each, at in enumerate(written):
-        tied = _tied(block, read[each]) if layer.random and layer.packed.rank1 is not None else None
+        tied = None
+        if layer.random and layer.packed.rank1 is not None:
+            assert layer.source.second is not None
+            start = layer.source.second + read[each]
+            tied = weighed(block.code, layer, (block.weights, block.scratch), start, layer.source.row)
         for column in range(block.vectors):
             index = each * block.vectors + column
             if target.var is None:
@@ -164,7 +168,7 @@ def _write(block: _Block, registers: Registers, read: list[Any], written: list[A
             write(block.code, block.scratch, target, at + column * LANES, moments)
 
 
-def _finished(block: _Block, var: Any, tied: Any, column: int) -> Any:
+def _finished(block: Block, var: Any, tied: Any, column: int) -> Any:
     """A variance with what is added and multiplied in the end."""
     if tied is not None:
         var = var + tied * vector(block.weights, block.layer.outputs + block.first + column * LANES)
@@ -173,7 +177,7 @@ def _finished(block: _Block, var: Any, tied: Any, column: int) -> Any:
     return block.code.let(var)
 
 
-def _accumulate(block: _Block, registers: Any, read: list[Any], at: tuple[Any, Any]) -> None:
+def _accumulate(block: Block, registers: Any, read: list[Any], at: tuple[Any, Any]) -> None:
     """What one number of each position's input adds."""
     code, layer, scratch = block.code, block.layer, block.scratch
     kernel_row, k = at
@@ -200,27 +204,32 @@ def _accumulate(block: _Block, registers: Any, read: list[Any], at: tuple[Any, A
                 registers[index] = registers[index] + value * weight
 
 
-def _tied(block: _Block, read: Any) -> Any:
-    """Σ e r of one position, in every lane."""
-    code, layer = block.code, block.layer
+def weighed(code: Code, layer: Layer, buffers: tuple[Any, Any], start: Any, row: int) -> Any:
+    """Σ x r, in every lane, r being the inputs' part of tied variances.
+
+    Args:
+        code: Where to.
+        layer: Whose.
+        buffers: Constants and scratch.
+        start: Where the x of the first kernel row lie in the scratch buffer.
+        row: How far those of the next are.
+    """
+    weights, scratch = buffers
     run = layer.packed.run
-    assert layer.source.second is not None
-    start = layer.source.second + read
     sums = code.registers(1)
     sums[0] = spread(0.0)
 
     def line(kernel_row: Any) -> None:
-        base, factors = start + kernel_row * layer.source.row, layer.inputs + kernel_row * run
+        base, factors = start + kernel_row * row, layer.inputs + kernel_row * run
 
         def step(k: Any) -> None:
-            sums[0] = sums[0] + vector(block.scratch, base + k * LANES) * vector(block.weights, factors + k * LANES)
+            sums[0] = sums[0] + vector(scratch, base + k * LANES) * vector(weights, factors + k * LANES)
 
         code.loop(run // LANES, step, "k")
 
     code.loop(layer.packed.rows, line, "kernel_row")
     total = sums.total(0)
     for k in range(run // LANES * LANES, run):
-        for row in range(layer.packed.rows):
-            factor = scalar(block.weights, layer.inputs + row * run + k)
-            total = total + scalar(block.scratch, start + row * layer.source.row + k) * factor
+        for each in range(layer.packed.rows):
+            total = total + scalar(scratch, start + each * row + k) * scalar(weights, layer.inputs + each * run + k)
     return code.let(spread(total + number(0.0)))

@@ -105,7 +105,7 @@ class _Steps:
     def _multiply(self, node: Node, factor: float) -> None:
         """A node's variances by a factor."""
         step = self.steps[-1]
-        if not isinstance(step, Product | Sum):
+        if not isinstance(step, Product | Sum | Average):
             raise self.refuse(node, "its variance has a factor")
         self.steps[-1] = replace(step, factor=factor)
 
@@ -231,9 +231,7 @@ def _average(made: _Steps, node: Node, view: View, axes: Any, *_: object) -> Vie
     whole = sorted(axis % 4 for axis in axes) == [2, 3] if node.target is _aten.mean.dim else list(axes) == [1, 1]
     if not whole:
         raise made.refuse(node, "only all positions can be averaged")
-    if made.random[view.source]:
-        raise made.refuse(node, "what random positions have in common is not carried along; ONNX Runtime does it")
-    target = made.add(Map(1, 1, of.channels), random=False)
+    target = made.add(Map(1, 1, of.channels), random=made.random[view.source])
     made.steps.append(Average(view.source, target))
     return View(target)
 

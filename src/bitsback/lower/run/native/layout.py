@@ -7,7 +7,7 @@ the same shape and border, so that no border is ever written.
 
 from dataclasses import dataclass, replace
 
-from bitsback.lower.run.native.plan import Map, Plan, Product, sources
+from bitsback.lower.run.native.plan import Average, Map, Plan, Product, sources
 
 LANES = 8  # TVM splits what a target has no vector for, and LLVM joins two where it has a wider one
 """Of a vector of float32."""
@@ -28,6 +28,7 @@ class Place:
         mean: the offset of its means in the scratch buffer.
         var: of its variances, or None.
         second: of its second moments, or None where no step asks for them.
+        common: of the variances of its channels' averages over positions, or None where no step asks for them.
     """
 
     map: Map
@@ -37,6 +38,7 @@ class Place:
     mean: int = 0
     var: int | None = None
     second: int | None = None
+    common: int | None = None
 
     @property
     def row(self) -> int:
@@ -63,7 +65,7 @@ class Place:
 def places(plan: Plan, batch: int) -> tuple[tuple[Place, ...], int]:
     """Where the values of a plan lie, and how many numbers that takes."""
     shapes = [_shape(plan, index, batch) for index in range(len(plan.maps))]
-    seconds = _seconds(plan)
+    seconds, commons = _seconds(plan), _commons(plan)
     last = {index: at for at, step in enumerate(plan.steps) for index in sources(step)}
     free: dict[tuple[int, int, tuple[int, int], int], list[int]] = {}
     found: dict[int, Place] = {}
@@ -78,10 +80,16 @@ def places(plan: Plan, batch: int) -> tuple[tuple[Place, ...], int]:
         return at
 
     def settle(index: int) -> None:
+        nonlocal size
         shape = shapes[index]
         mean = take(shape)
         var = take(shape) if plan.random[index] else None
-        found[index] = replace(shape, mean=mean, var=var, second=take(shape) if index in seconds else None)
+        common = None
+        if index in commons:
+            common, size = size, size + batch * shape.stride
+        found[index] = replace(
+            shape, mean=mean, var=var, second=take(shape) if index in seconds else None, common=common
+        )
 
     settle(0)
     for at, step in enumerate(plan.steps):
@@ -109,6 +117,15 @@ def _shape(plan: Plan, index: int, batch: int) -> Place:
 def _seconds(plan: Plan) -> set[int]:
     """The values whose second moments a step asks for: those that are weighed by random weights."""
     return {step.source for step in plan.steps if isinstance(step, Product) and step.weights.var is not None}
+
+
+def _commons(plan: Plan) -> set[int]:
+    """The random values whose positions are averaged in the end, and those that they come from."""
+    found: set[int] = set()
+    for step in reversed(plan.steps):
+        if isinstance(step, Average) or step.target in found:
+            found |= {index for index in sources(step) if plan.random[index]}
+    return found
 
 
 def padded(count: int) -> int:

@@ -103,6 +103,7 @@ class Layer:
         inputs: of the inputs' part of variances in product form.
         outputs: of the outputs' part.
         random: whether the output has a variance.
+        taps: the offset in the scratch buffer of a number for each weight of an output, for what positions have in common.
     """
 
     step: Product
@@ -115,6 +116,12 @@ class Layer:
     inputs: int
     outputs: int
     random: bool
+    taps: int
+
+    @property
+    def tap_row(self) -> int:
+        """How many numbers each kernel row has among the taps."""
+        return padded(self.packed.run)
 
     @property
     def full(self) -> bool:
@@ -180,26 +187,30 @@ def arrange(plan: Plan, batch: int, tiles: Mapping[int, Tile] | None = None) -> 
     channels = plan.maps[0].channels
     standard = [constants.add(np.resize(each, channels)) for each in (plan.input_mean, plan.input_scale)]
     layers = {}
+    taps = size + 2 * plan.outputs * padded(len(plan.points))
     for index, step in enumerate(plan.steps):
         if isinstance(step, Product):
             tile = (tiles or {}).get(index) or default_tile(plan, step, batch)
-            layers[index] = _layer(plan, step, at, tile, constants)
+            layers[index] = _layer(plan, step, at, (tile, taps), constants)
     table = np.zeros((plan.outputs + 1, padded(len(plan.points))), np.float32)
     table[:-1, : len(plan.points)] = plan.points.T
     table[-1, : len(plan.points)] = 1
     points, targets = constants.add(table), (constants.add(plan.target_scale), constants.add(plan.target_shift))
-    scratch = size + 2 * plan.outputs * padded(len(plan.points))
+    room = max(
+        (each.packed.rows * each.tap_row for each in layers.values() if each.target.common is not None), default=0
+    )
     numbers = np.concatenate(constants.parts)
-    return Arrangement(at, numbers, scratch, (standard[0], standard[1]), layers, points, size, targets)
+    return Arrangement(at, numbers, taps + room, (standard[0], standard[1]), layers, points, size, targets)
 
 
-def _layer(plan: Plan, step: Product, at: tuple[Place, ...], tile: Tile, constants: _Constants) -> Layer:
+def _layer(plan: Plan, step: Product, at: tuple[Place, ...], how: tuple[Tile, int], constants: _Constants) -> Layer:
+    tile, taps = how
     source, target = at[step.source], at[step.target]
     packed = pack(step.weights, source, tile.vectors)
     first, second = packed.rank1 if packed.rank1 is not None else (np.zeros(0), np.zeros(0))
     return Layer(
         step, source, target, packed, tile, constants.add(packed.numbers), constants.add(packed.bias),
-        constants.add(first), constants.add(second), plan.random[step.target],
+        constants.add(first), constants.add(second), plan.random[step.target], taps,
     )  # fmt: skip
 
 

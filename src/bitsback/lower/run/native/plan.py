@@ -117,10 +117,15 @@ class Largest:
 
 @dataclass(frozen=True)
 class Average:
-    """The average over all positions of a value that is not random: random positions have much in common."""
+    """The average over all positions of a value; random positions have much in common, which is carried along.
+
+    Attributes:
+        factor: what its variances are multiplied by in the end.
+    """
 
     source: int
     target: int
+    factor: float = 1.0
 
 
 @dataclass(frozen=True)

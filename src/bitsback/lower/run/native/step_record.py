@@ -60,7 +60,7 @@ def step_record(step: Step, *, random: bool) -> Written:
             how = {"size": list(step.size), "stride": list(step.stride)}
             return {"kind": "largest", "source": step.source, **how}, {}
         case Average():
-            return {"kind": "average", "source": step.source}, {}
+            return {"kind": "average", "source": step.source, "factor": step.factor}, {}
         case Sum():
             second = step.second
             view = {"second": second.source, "step": list(second.step), "channel": second.channel}
@@ -204,9 +204,7 @@ def _read_largest(reader: Reader, source: int) -> tuple[Step, Value]:
 
 def _read_average(reader: Reader, source: int) -> tuple[Step, Value]:
     of = reader.values[source]
-    if of.random:
-        raise reader.refuse(f"averages value {source}, which is random; only a sure one can be")
-    return Average(source, len(reader.values)), Value(Map(1, 1, of.map.channels), random=False)
+    return Average(source, len(reader.values), reader.factor()), Value(Map(1, 1, of.map.channels), of.random)
 
 
 def _read_sum(reader: Reader, source: int) -> tuple[Step, Value]:
