@@ -91,10 +91,27 @@ def latency(
     """
     everything = [reference, *candidates]
     timed = rounds([each.call for each in everything], settings, clock=clock)
-    rows = [_row("latency", "s", timed[:, i], each.of, settings) for i, each in enumerate(everything)]
-    compared = [(i, 0, each.of) for i, each in enumerate(candidates, 1)]
-    compared += [(which, other, {**everything[which].of, "beside": name}) for which, other, name in pairs]
-    return rows + [_row("latency_ratio", "x", timed[:, i] / timed[:, j], of, settings) for i, j, of in compared]
+    return compared(timed, [each.of for each in everything], settings, pairs)
+
+
+def compared(
+    seconds: np.ndarray,
+    of: Sequence[Mapping[str, Scalar]],
+    settings: LatencySettings,
+    pairs: Sequence[Pair] = (),
+) -> list[Measurement]:
+    """What `latency` says of seconds that were timed already.
+
+    Args:
+        seconds: [repeats, candidates], the reference in place 0.
+        of: what each is, for the journal.
+        settings: how they were timed.
+        pairs: further comparisons, with others than the reference.
+    """
+    rows = [_row("latency", "s", seconds[:, i], each, settings) for i, each in enumerate(of)]
+    beside = [(i, 0, each) for i, each in enumerate(of) if i]
+    beside += [(which, other, {**of[which], "beside": name}) for which, other, name in pairs]
+    return rows + [_row("latency_ratio", "x", seconds[:, i] / seconds[:, j], said, settings) for i, j, said in beside]
 
 
 def rounds(

@@ -54,6 +54,23 @@ class Library:
     entries: tuple[Entry, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """What a function needs besides its code; all numbers are float32.
+
+    Attributes:
+        inputs: the shape of what it answers at a time, `[batch, *shape]`.
+        outputs: classes, or targets.
+        constants: the weights in its order.
+        scratch: how many numbers it computes with.
+    """
+
+    inputs: tuple[int, ...]
+    outputs: int
+    constants: np.ndarray
+    scratch: int
+
+
 class Call:
     """One function with its buffers, ready to be called.
 
@@ -62,15 +79,15 @@ class Call:
         outputs: what the last call answered.
     """
 
-    def __init__(self, function: Any, plan: Plan, entry: Entry) -> None:
+    def __init__(self, function: Any, memory: Memory) -> None:
         from tvm_ffi import from_dlpack
 
-        arrangement = arrange(plan, entry.batch, entry.tiles)
-        self.input = _aligned(math.prod((entry.batch, *plan.input_shape))).reshape(entry.batch, *plan.input_shape)
-        mean, *rest = (_aligned(entry.batch * count) for count in (plan.outputs, 1, 1, 1))
-        self.outputs = Outputs(mean.reshape(entry.batch, plan.outputs), *rest)
-        constants, scratch = _aligned(len(arrangement.constants)), _aligned(arrangement.scratch)
-        constants[:] = arrangement.constants
+        batch = memory.inputs[0]
+        self.input = _aligned(math.prod(memory.inputs)).reshape(memory.inputs)
+        mean, *rest = (_aligned(batch * count) for count in (memory.outputs, 1, 1, 1))
+        self.outputs = Outputs(mean.reshape(batch, memory.outputs), *rest)
+        constants, scratch = _aligned(len(memory.constants)), _aligned(memory.scratch)
+        constants[:] = memory.constants
         self._arrays = [self.input.reshape(-1), constants, scratch, mean, *rest]
         self._tensors = [from_dlpack(each) for each in self._arrays]
         self._function = function
@@ -153,7 +170,30 @@ def open_library(plan: Plan, library: Library) -> NativeSession:
         ArtifactError: it is for another processor, or cannot be loaded.
         MissingExtraError: tvm-ffi is not installed.
     """
-    check_runnable(library.target)
+    found = functions(library.target, library.code, [entry.name for entry in library.entries])
+    pairs = zip(found, library.entries, strict=True)
+    return NativeSession({entry.batch: Call(function, memory(plan, entry)) for function, entry in pairs}, plan)
+
+
+def memory(plan: Plan, entry: Entry) -> Memory:
+    """What one function of a library that was compiled from a plan needs."""
+    arrangement = arrange(plan, entry.batch, entry.tiles)
+    return Memory((entry.batch, *plan.input_shape), plan.outputs, arrangement.constants, arrangement.scratch)
+
+
+def functions(target: str, code: bytes, names: Sequence[str]) -> list[Any]:
+    """Load machine code.
+
+    Args:
+        target: What it is for, a key of `targets.TARGETS`.
+        code: A shared library, trusted: it runs with the rights of this process.
+        names: Of its functions that are wanted.
+
+    Raises:
+        ArtifactError: it is for another processor, or cannot be loaded.
+        MissingExtraError: tvm-ffi is not installed.
+    """
+    check_runnable(target)
     try:
         import tvm_ffi
     except ImportError as error:
@@ -163,13 +203,11 @@ def open_library(plan: Plan, library: Library) -> NativeSession:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "library.so"
         try:
-            path.write_bytes(library.code)
+            path.write_bytes(code)
             module = tvm_ffi.load_module(str(path))
-            functions = [module[entry.name] for entry in library.entries]
+            return [module[name] for name in names]
         except Exception as error:  # a loader's errors are of many kinds
-            raise ArtifactError(f"a library for {library.target} cannot be loaded: {_first_line(error)}") from error
-    pairs = zip(functions, library.entries, strict=True)
-    return NativeSession({entry.batch: Call(function, plan, entry) for function, entry in pairs}, plan)
+            raise ArtifactError(f"a library for {target} cannot be loaded: {_first_line(error)}") from error
 
 
 def _aligned(count: int) -> np.ndarray:
