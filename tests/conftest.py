@@ -4,6 +4,7 @@ import pytest
 from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from tests.run.tiny import CONTENT
+from tests.served import Served
 
 # For every export PyTorch's exporter parses the sources of some five hundred operators anew, which never change: that is nearly
 # half of the time of a small network's export, of which there are hundreds here.
@@ -35,3 +36,10 @@ def copied_run(whole_run, tmp_path):
     from bitsback.run.folder import open_run
 
     return open_run(shutil.copytree(whole_run.path, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="session")
+def served():
+    """This machine behind `bitsback device serve`, in a process of its own, which a test may kill and start again."""
+    with Served() as device:
+        yield device

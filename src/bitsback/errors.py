@@ -8,6 +8,7 @@ BitsbackError            every error this library raises on purpose
 ├── PolicyError          a policy names layers or values that do not fit the network
 ├── ExportError          the exported program does not do what the network does
 ├── ArtifactError        a packed file is damaged, lies, or comes from another version
+├── DeviceError          a device is gone, busy, or not what it was taken for
 ├── RunError             a run folder cannot be read or written
 ├── PromiseError         a guarantee is asked for that the data cannot give
 └── MissingExtraError    a command needs a part of the installation that is not there
@@ -44,6 +45,10 @@ class ExportError(BitsbackError):
 
 class ArtifactError(BitsbackError):
     """A packed file is damaged, lies, or comes from another version."""
+
+
+class DeviceError(BitsbackError):
+    """A device is gone, busy, or not what it was taken for."""
 
 
 class RunError(BitsbackError):

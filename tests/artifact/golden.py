@@ -33,16 +33,20 @@ def artifact() -> Artifact:
     return Artifact(manifest, graphs.program(), graphs.weights())
 
 
-def native() -> Artifact:
-    """The same with libraries of one member for two targets, whose code is none."""
+def plan() -> Plan:
+    """One member alone."""
     params = graphs.weights()
     kernel = params["kernel"][0].reshape(2, 2, 1, 3).transpose(3, 0, 1, 2)
     none, one = np.zeros(3, np.float32), np.ones(3, np.float32)
     steps = (Product(0, 1, Weights(kernel, params["bias"][0, 0], None, none)),)
     maps, points = (Map(2, 2, 1), Map(1, 1, 3)), np.zeros((1, 3), np.float32)
     mean, scale = np.float32([0]), np.float32([1])
-    plan = Plan("classification", graphs.SHAPE, mean, scale, steps, maps, (False, False), points, one, none, none)
+    return Plan("classification", graphs.SHAPE, mean, scale, steps, maps, (False, False), points, one, none, none)
+
+
+def native() -> Artifact:
+    """The same with libraries of one member for two targets, whose code is none."""
     libraries = [
         Library(target, f"no code for {target}".encode(), (Entry(8), Entry(1))) for target in ("x86-64-v3", "aarch64")
     ]
-    return with_libraries(artifact(), plan, libraries)
+    return with_libraries(artifact(), plan(), libraries)

@@ -10,6 +10,7 @@ import bitsback
 from bitsback.cli.answers import answer
 from bitsback.errors import ArtifactError, ExportError, MissingExtraError, RecipeError
 from bitsback.lower.run.native.targets import TARGETS, runnable
+from bitsback.measure.device import cpu_model
 from bitsback.report.evidence import newest
 from bitsback.run.libraries import Wanted, wanted
 from bitsback.runtime.predictor import load
@@ -42,7 +43,23 @@ def test_without_the_compiler_the_extra_is_named(monkeypatch):
     assert wanted(()) == ()
 
 
-def test_a_run_is_packed_with_libraries_that_answer_as_its_program(copied_run, call, tmp_path):
+def check_elsewhere(run, call, device):
+    """It is timed there beside the dense network, and a device that is gone leaves the journal as it was."""
+    before = run.file("journal").read_bytes()
+    gone = call("measure", run.path, "--device", "rpc://127.0.0.1:1")
+    assert (gone.code, gone.out, gone.err.count("\n")) == (2, "", 1)
+    assert run.file("journal").read_bytes() == before
+    there = call("measure", run.path, "--device", device, "--repeats", "3", "--json")
+    rows = json.loads(there.out)["measurements"]
+    assert [(row["what"], row["of"]["stage"], row["of"]["engine"]) for row in rows] == [
+        ("latency", "dense", f"native {runnable()[0]}"),
+        ("latency", "compressed", f"native {runnable()[0]}"),
+        ("latency_ratio", "compressed", f"native {runnable()[0]}"),
+    ]
+    assert [row.device for row in run.rows()[-3:]] == [f"{cpu_model()}, 1 thread"] * 3
+
+
+def test_a_run_is_packed_with_libraries_that_answer_as_its_program(copied_run, call, tmp_path, served):
     model, best = copied_run.file("model"), runnable()[0]
     lesser = [name for name in TARGETS if TARGETS[name].machine == platform.machine() and name != best][:1]
     words = [word for name in ("native:1,4", *lesser) for word in ("--library", name)]
@@ -56,6 +73,7 @@ def test_a_run_is_packed_with_libraries_that_answer_as_its_program(copied_run, c
     shown = call("inspect", model).out
     assert f"library    {best}: " in shown
     assert "batches of 1, 4\n" in shown
+    assert f"library    {best}: " in call("inspect", copied_run.file("dense")).out
     np.save(tmp_path / "x.npy", inputs)
     plain, natively = (call("predict", model, tmp_path / "x.npy", *more, "--json").out for more in ([], ["--native"]))
     labels = [[answer["label"] for answer in json.loads(out)] for out in (plain, natively)]
@@ -71,7 +89,10 @@ def test_a_run_is_packed_with_libraries_that_answer_as_its_program(copied_run, c
     assert not [row for row in newest(copied_run.rows()) if "engine" in row.of]
     assert "threads is 2; a native library uses 1" in call("measure", model, "--native", "--threads", "2").err
 
+    check_elsewhere(copied_run, call, served.address)
     call("pack", copied_run.path, "--form", "propagated")
+    said = call("measure", copied_run.path, "--device", served.address).err
+    assert "dense.bitsback cannot be timed there: it holds no native library" in said
     assert "it holds no native library" in call("predict", model, tmp_path / "x.npy", "--native").err
     assert "it holds no native library" in call("measure", copied_run.path, "--native").err
 

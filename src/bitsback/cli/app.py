@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from bitsback import __version__
-from bitsback.cli import device, host
+from bitsback.cli import device, devices, host
 from bitsback.cli.failures import one_line
 from bitsback.cli.options import TYPED
 from bitsback.cli.usage import usage
@@ -59,3 +59,4 @@ def _bitsback(
 
 for _name, _command in {**host.COMMANDS, **device.COMMANDS}.items():
     app.command(_name)(_command)
+app.add_typer(devices.app, name="device")

@@ -13,6 +13,11 @@ from bitsback.report.quantity import ratio, times
 
 if TYPE_CHECKING:
     from bitsback.given.dataset import Dataset
+    from bitsback.lower.build.remote.address import Address
+    from bitsback.measure.journal import Measurement
+    from bitsback.recipe.sections import Measure
+    from bitsback.run.folder import RunFolder
+    from bitsback.run.measure import Draw, Timed
 
 TimedData = Annotated[
     Path | None,
@@ -20,6 +25,17 @@ TimedData = Annotated[
 ]
 Native = Annotated[
     bool, typer.Option("--native", help="Run the file's native library for this machine: for files that you trust.")
+]
+Reference = Annotated[Path | None, typer.Option(help="For a packed file: the packed file to compare it with.")]
+Batches = Annotated[list[int] | None, typer.Option(help="Samples in a call; may be given several times.", min=1)]
+TimedOn = Annotated[
+    str,
+    typer.Option(
+        help="cpu, or rpc://HOST:PORT, where the files' native libraries are timed: for files that you trust."
+    ),
+]
+Wait = Annotated[
+    float | None, typer.Option(help="Seconds that a device is waited for while it is busy or gone.", min=0)
 ]
 FileSeed = Annotated[int | None, typer.Option("--seed", help="Checks that it was made with this seed.", min=0)]
 
@@ -93,47 +109,70 @@ def _agreed(path: Path, seed: int | None, data: Path | None) -> "Dataset | None"
     return None if data is None else data_of_file(path, manifest, data)
 
 
-def measure(
+def measure(  # noqa: PLR0913
     path: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder, or a packed file.")],
     *,
-    reference: Annotated[
-        Path | None, typer.Option(help="For a packed file: the packed file to compare it with.")
-    ] = None,
+    reference: Reference = None,
     repeats: Annotated[int | None, typer.Option(help="Rounds that count.", min=1)] = None,
-    batch: Annotated[
-        list[int] | None, typer.Option(help="Samples in a call; may be given several times.", min=1)
-    ] = None,
+    batch: Batches = None,
     threads: Annotated[int | None, typer.Option(help="How many threads a call may use.", min=1)] = None,
     data: TimedData = None,
     native: Native = False,
+    device: TimedOn = "cpu",
+    wait: Wait = None,
     seed: Annotated[int, typer.Option(help="Decides which inputs it is timed with.", min=0)] = 0,
     as_json: Json = False,
 ) -> None:
     """Time one call, beside the dense network in the same rounds.
 
     Example: bitsback measure runs/mnist --repeats 500 --threads 1
+
+    Example: bitsback measure runs/mnist --device rpc://127.0.0.1:9090 --wait 60
     """
     from dataclasses import replace
 
     from bitsback.recipe.sections import Measure
     from bitsback.run.agreement import test_inputs
+    from bitsback.run.devices import elsewhere
     from bitsback.run.folder import open_run
-    from bitsback.run.measure import alone, drawn_from, files, random_inputs, timing
-    from bitsback.run.measure import measure as measure_stage
+    from bitsback.run.measure import drawn_from, random_inputs, timing
 
+    where = elsewhere(device, wait)
     asked: dict[str, Any] = {"repeats": repeats, "threads": threads, "batches": tuple(batch) if batch else None}
     changes = {key: value for key, value in asked.items() if value is not None}
     _check_reference(path, reference)
     given = _agreed(path, None, data)
     draw_inputs = random_inputs(seed) if given is None else drawn_from(test_inputs(given), seed)
-    if path.is_dir():
-        run = open_run(path, TYPED.get())
-        rows = measure_stage(files(run, native=native), replace(timing(run), **changes), draw=draw_inputs)
-        rows = run.record(rows, seed)
-    else:
-        timed = alone(path, reference, native=native)
-        rows = measure_stage(timed, replace(Measure(), **changes), draw=draw_inputs)
+    run = open_run(path, TYPED.get()) if path.is_dir() else None
+    timed = _timed(run, path, reference, native=native, elsewhere=where is not None)
+    settings = replace(Measure() if run is None else timing(run), **changes)
+    rows = _measured(where, wait or 0.0, timed, settings, draw_inputs)
+    rows = rows if run is None else run.record(rows, seed)
     show({"measurements": plain(rows)}, as_json=as_json, text=lambda: _latencies(rows))
+
+
+def _timed(
+    run: "RunFolder | None", path: Path, reference: Path | None, *, native: bool, elsewhere: bool
+) -> "list[Timed]":
+    """What is timed; elsewhere only what has native libraries: the file that ships, and the dense network's."""
+    from bitsback.run.measure import alone, files
+
+    if run is None:
+        return alone(path, reference, native=native and not elsewhere)
+    return files(run)[:2] if elsewhere else files(run, native=native)
+
+
+def _measured(
+    where: "Address | None", wait: float, timed: "list[Timed]", settings: "Measure", draw_inputs: "Draw"
+) -> "list[Measurement]":
+    if where is None:
+        from bitsback.run.measure import measure as measure_stage
+
+        return measure_stage(timed, settings, draw=draw_inputs)
+    from bitsback.lower.build.remote.session import Limits
+    from bitsback.run.elsewhere import measure_on
+
+    return measure_on(where, timed, settings, draw=draw_inputs, limits=Limits(wait=wait), tell=warn)
 
 
 def report(

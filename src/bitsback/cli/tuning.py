@@ -15,21 +15,22 @@ if TYPE_CHECKING:
     from bitsback.run.tune import Function, Tuned
 
 
+Batches = Annotated[
+    list[int] | None, typer.Option(help="Which function, by its batch; may be given several times; else all.", min=1)
+]
+TimedData = Annotated[
+    Path | None,
+    typer.Option("--data", help="Data whose test samples are the inputs, in place of noise: their folder, or digits."),
+]
+
+
 def tune(
     artifact: Annotated[Path, typer.Argument(metavar="ARTIFACT", help="A packed file with a native library: trusted.")],
     *,
-    device: Annotated[str, typer.Option(help="Where it is timed: cpu is this machine.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Where it is timed: cpu is this machine; rpc://HOST:PORT.")] = "cpu",
     trials: Annotated[int, typer.Option(help="How many, with those that the database has.", min=1)] = 64,
-    batch: Annotated[
-        list[int] | None,
-        typer.Option(help="Which function, by its batch; may be given several times; else all.", min=1),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data", help="Data whose test samples are the inputs, in place of noise: their folder, or digits."
-        ),
-    ] = None,
+    batch: Batches = None,
+    data: TimedData = None,
     seed: Annotated[int, typer.Option(help="Decides which tiles are tried, and the inputs.", min=0)] = 0,
     database: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where trials are kept; else tuning.jsonl beside the artifact.")
@@ -47,16 +48,17 @@ def tune(
     """
     from bitsback.run.devices import bench, need_compiler
 
-    picture, where = _picture(plot or artifact.with_name("tuning.png")), bench(device)
-    need_compiler()
-    from bitsback.lower.build.tuning.database import Database
-    from bitsback.run.tune import Asked
-    from bitsback.run.tune import tune as tune_file
+    picture = _picture(plot or artifact.with_name("tuning.png"))
+    with bench(device) as where:
+        need_compiler()
+        from bitsback.lower.build.tuning.database import Database
+        from bitsback.run.tune import Asked
+        from bitsback.run.tune import tune as tune_file
 
-    kept = Database(database or artifact.with_name("tuning.jsonl"))
-    asked = Asked(trials, tuple(batch or ()), seed, _inputs(artifact, data, seed))
-    with watching(as_json) as watcher:
-        found = tune_file(artifact, where, kept, asked, watcher)
+        kept = Database(database or artifact.with_name("tuning.jsonl"))
+        asked = Asked(trials, tuple(batch or ()), seed, _inputs(artifact, data, seed))
+        with watching(as_json) as watcher:
+            found = tune_file(artifact, where, kept, asked, watcher)
     _draw(picture, found)
     said = {"artifact": str(artifact), "database": str(kept.path), "plot": str(picture), **asdict(found)}
     show(said, as_json=as_json, text=lambda: _text(artifact, kept.path, picture, found))

@@ -1,27 +1,115 @@
 """The devices that a user can name, and whether the compiler is there that makes libraries for them."""
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from bitsback.errors import MissingExtraError, RecipeError
+from bitsback.lower.build.native.emulation.session import DEVICE as EMULATED
+from bitsback.lower.build.native.emulation.session import TARGET, missing
+from bitsback.lower.build.remote.address import SCHEME, Address, Endpoint, address
+from bitsback.lower.build.remote.bench import RemoteBench
+from bitsback.lower.build.remote.session import Limits
+from bitsback.lower.build.remote.tracker import registered
+from bitsback.lower.run.native.targets import runnable
+from bitsback.measure.device import cpu_model
 from bitsback.measure.native import Bench, Here
 
+HERE = "cpu"
+"""This machine."""
 
-def bench(device: str) -> Bench:
-    """Where native libraries are timed.
+
+@contextmanager
+def bench(device: str) -> Iterator[Bench]:
+    """Where native libraries are timed, held meanwhile.
 
     Args:
-        device: `cpu`.
+        device: What a user wrote.
+
+    Yields:
+        The device.
 
     Raises:
         RecipeError: There is no such device, or none that can be timed.
+        DeviceError: It is busy or gone.
+        MissingExtraError: It is elsewhere, and TVM is not installed.
     """
-    if device == "cpu":
-        return Here()
+    where = elsewhere(device, None)
+    if where is None:
+        yield Here()
+        return
+    with RemoteBench(where) as found:
+        yield found
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A device that there is.
+
+    Attributes:
+        device: What `--device` takes.
+        processor: Its name, or where it is.
+        targets: What runs there; empty where nobody has asked it.
+        state: Whether it can be had.
+    """
+
+    device: str
+    processor: str
+    targets: tuple[str, ...]
+    state: str
+
+
+def listed(tracker: Endpoint | None) -> list[Listed]:
+    """The devices of this machine, and those that a tracker hands out.
+
+    Raises:
+        DeviceError: There is no tracker.
+    """
+    lacking = missing()
+    emulated = f"needs {', '.join(lacking)}" if lacking else "for answers, not for times"
+    here = [
+        Listed(HERE, cpu_model(), tuple(runnable()), "here"),
+        Listed(EMULATED, "QEMU", (TARGET,), emulated),
+    ]
+    if tracker is None:
+        return here
+    return here + [
+        Listed(
+            str(Address(tracker, each.key)),
+            ", ".join(map(str, each.endpoints)),
+            (),
+            _state(len(each.endpoints), each.free, each.waiting),
+        )
+        for each in registered(tracker, Limits.connect)
+    ]
+
+
+def elsewhere(device: str, wait: float | None) -> Address | None:
+    """Where a device is; None for this machine.
+
+    Args:
+        device: What a user wrote.
+        wait: How long it is to be waited for, in seconds.
+
+    Raises:
+        RecipeError: It is no device, none that can be timed, or this machine and to be waited for.
+    """
+    if device == HERE:
+        if wait is not None:
+            raise RecipeError(
+                f"--wait {wait:g} goes with a device that is elsewhere, such as --device rpc://127.0.0.1:9090"
+            )
+        return None
     if device.startswith("emulated-"):
         raise RecipeError(
             f"{device} is no device that can be timed: an emulator is fast where a processor is slow; name cpu"
         )
-    raise RecipeError(f"there is no device {device!r:.80}; there is cpu")
+    if not device.startswith(SCHEME):
+        raise RecipeError(
+            f"there is no device {device!r:.80}; there is {HERE}, and there are rpc://HOST:PORT and rpc://TRACKER:PORT/KEY"
+        )
+    return address(device)
 
 
 def need_compiler() -> None:
@@ -32,3 +120,8 @@ def need_compiler() -> None:
     """
     if importlib.util.find_spec("tvm") is None:
         raise MissingExtraError('native libraries are compiled by TVM; install it with pip install "bitsback[compile]"')
+
+
+def _state(devices: int, free: int, waiting: int) -> str:
+    said = ("free" if free else "busy") if devices == 1 else f"{free} of {devices} free"
+    return f"{said}, {waiting} waiting" if waiting else said

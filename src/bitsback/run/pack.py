@@ -7,6 +7,7 @@ from typing import Any
 
 from bitsback.artifact.container import write
 from bitsback.errors import PromiseError
+from bitsback.given.dataset import Dataset
 from bitsback.lower.build.comparison import Compared
 from bitsback.measure.abstain import OF_A_THRESHOLD
 from bitsback.measure.journal import Measurement
@@ -18,9 +19,9 @@ from bitsback.run.evaluate import shipped, variants
 from bitsback.run.folder import RunFolder
 from bitsback.run.gallery import gallery
 from bitsback.run.identity import check_data
-from bitsback.run.libraries import NONE, Wanted, compiled
+from bitsback.run.libraries import NONE, Compiled, Wanted, compiled
 from bitsback.run.materials import Materials
-from bitsback.run.programs import Made, described_again, figures_of, made_before, make, opened
+from bitsback.run.programs import Made, Variant, described_again, figures_of, made_before, make, opened
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def pack(run: RunFolder, materials: Materials, libraries: Sequence[Wanted] = ())
     Args:
         run: The folder, with what `fit` and `compress` left in it; what `evaluate` measured goes into the manifest.
         materials: Of its recipe, which becomes the folder's: what is evaluated next is what was packed.
-        libraries: Native ones that are to stand beside the program.
+        libraries: Native ones that are to stand beside the programs.
 
     Returns:
         What was packed.
@@ -60,23 +61,29 @@ def pack(run: RunFolder, materials: Materials, libraries: Sequence[Wanted] = ())
     recipe, data = materials.recipe, materials.data
     check_data(run, data)
     ships = shipped(run, materials)
-    native = compiled(ships.program(), data, libraries) if libraries else NONE
-    model = make(run, ships, data)
-    model = replace(model, artifact=native.beside(model.artifact))
+    native, model = _made(run, ships, data, libraries)
     decision = abstention.decide(model.predictor(), data, abstention.promise_of(recipe.abstain))
     if recipe.abstain is not None and decision.abstention is None:
         raise PromiseError(f"nothing was packed, because [abstain] cannot be promised: {decision.reason}")
     decided = run.stamped(_decided(model, decision, materials), recipe.seed)
-    reference = make(run, next(each for each in variants(run, materials) if each.form.name == "point"), data)
+    dense = next(each for each in variants(run, materials) if each.form.name == "point")
+    _, reference = _made(run, dense, data, libraries)
     figures = measurements(run, model.digest, decided)
     size = _written(run.file("model"), model, materials, abstain=decision.rule, measurements=figures)
-    dense = _written(run.file("dense"), reference, materials, measurements=measurements(run, reference.digest))
+    dense_size = _written(run.file("dense"), reference, materials, measurements=measurements(run, reference.digest))
     run.write("recipe", to_toml(recipe))
     run.append(decided)
-    rows = [_bytes(model, size, ships=True), _bytes(reference, dense)]
+    rows = [_bytes(model, size, ships=True), _bytes(reference, dense_size)]
     rows += [_bytes(each, each.path.stat().st_size) for each in _others(run, materials, (model, reference))]
     run.record(rows, recipe.seed)
     return Packed(size, decision, any(figure["what"] == "nll" for figure in figures), native.compared)
+
+
+def _made(run: RunFolder, variant: Variant, data: Dataset, libraries: Sequence[Wanted]) -> tuple[Compiled, Made]:
+    """A program's native libraries, and the program with them."""
+    native = compiled(variant.program(), data, libraries) if libraries else NONE
+    made = make(run, variant, data)
+    return native, replace(made, artifact=native.beside(made.artifact))
 
 
 def measurements(run: RunFolder, digest: str, decided: Sequence[Measurement] = ()) -> tuple[dict[str, Any], ...]:
