@@ -114,11 +114,55 @@ def test_a_regression_has_its_units(form):
     check(program(REFERENCE["mlp"]((4,), 3, hidden=(10,)), (4,), FORMS[form], "regression"), [Entry(2)], 4)
 
 
-def test_it_averages_what_is_not_random_and_refuses_the_rest():
+class Averaged(nn.Module):
+    """What positions have in common goes through strides, borders, pools, thinned and padded shortcuts, and norms."""
+
+    def __init__(self, channels: int = 3) -> None:
+        super().__init__()
+        self.first, self.norm = nn.Conv2d(channels, 9, 3, padding=1), nn.BatchNorm2d(9)
+        self.second, self.third = (
+            nn.Conv2d(9, 24, 3, stride=(2, 1), padding=(1, 0)),
+            nn.Conv2d(24, 24, (1, 3), padding=(0, 1)),
+        )
+        self.last = nn.Linear(24, 4)
+        nn.init.uniform_(self.norm.weight, 0.5, 2)
+
+    def forward(self, inputs):
+        x = torch.relu(self.norm(self.first(inputs)))
+        x = nn.functional.max_pool2d(x, (1, 2))
+        y = torch.relu(self.second(x)) if x.shape[-1] > 2 else x
+        z = torch.relu(self.third(y) + y)
+        return self.last(nn.functional.adaptive_avg_pool2d(z, 1).flatten(1))
+
+
+class Shortcut(nn.Module):
+    """A ResNet's: every second position of fewer channels, padded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(2, 8, 3, padding=1), nn.Conv2d(8, 24, 3, stride=2, padding=1)
+        self.last = nn.Linear(24, 4)
+
+    def forward(self, inputs):
+        x = torch.relu(self.first(inputs))
+        y = self.second(x) + nn.functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 8, 8))
+        return self.last(torch.relu(y).mean((2, 3)))
+
+
+@pytest.mark.parametrize("weights", ["float32", "bfloat16", "tied"])
+@pytest.mark.parametrize(
+    ("make", "shape"), [(Averaged, (3, 7, 10)), (Shortcut, (2, 6, 5))], ids=["averaged", "shortcut"]
+)
+def test_averages_of_random_positions_have_what_these_have_in_common(make, shape, weights):
+    torch.manual_seed(0)
+    check(program(make(), shape, PropagatedForm(points=20, weights=weights)), [Entry(1), Entry(2)], 3)
+
+
+def test_averages_of_sure_positions_and_factors_of_random_ones():
     pooled = nn.Sequential(nn.Conv2d(1, 5, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 3))
     check(program(pooled, (1, 6, 7), FORMS["point"]), [Entry(2)], 2)
-    with pytest.raises(ExportError, match=r"adaptive_avg_pool2d.* what random positions have in common"):
-        plan_of(program(pooled, (1, 6, 7), FORMS["propagated"]))
+    on = calibration(torch.from_numpy(inputs_of((1, 6, 7), 4)), 0)
+    check(program(pooled, (1, 6, 7), PropagatedForm(points=20, calibration=on)), [Entry(2)], 2)
 
 
 def test_factors_of_variances_are_in_it():

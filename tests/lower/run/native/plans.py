@@ -43,7 +43,7 @@ def plan() -> Plan:
         Product(2, 3, weights(16, 1, 1, 8, "product"), (2, 2), (0, 0)),
         Sum(View(3), View(2, (2, 2), 8), 4, 2.0),
         Largest(4, 5, (2, 1), (1, 2)),
-        Largest(5, 6, (2, 2), (1, 1)),
+        Average(5, 6, 1.5),
         Product(6, 7, weights(3, 1, 1, 16, "halves")),
     )
     maps = (

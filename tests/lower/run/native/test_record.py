@@ -125,7 +125,7 @@ LIES = {
     "border-huge": (step(0, padding=[2**16, 2**16], stride=[2**15, 2**15]), "takes every|cover|cannot be laid out"),
     "pool-beyond": (step(4, size=[4, 1]), "a window of"),
     "pool-of-nothing": (step(4, size=[0, 1]), "size"),
-    "averages-what-is-random": (step(5, kind="average", size=None), "averages value 5, which is random"),
+    "average-without-factor": (step(5, factor=None), "'factor' must be a number|has no 'factor'|factor"),
     "factor-negative": (step(0, factor=-1.0), "factor -1.0"),
     "factor-infinite": (step(3, factor=float("inf")), "factor inf"),
     "factor-nan": (step(3, factor=float("nan")), "factor nan"),

@@ -14,7 +14,7 @@ from typing import Any
 from tvm import tirx
 
 from bitsback.lower.build.native.arithmetic import rectified
-from bitsback.lower.build.native.code import LANES, Code, low_half, scalar, spread, vector
+from bitsback.lower.build.native.code import LANES, Code, Registers, low_half, scalar, spread, vector
 from bitsback.lower.build.native.pointwise import offset, write
 from bitsback.lower.build.native.product import Block, blocks, weighed
 from bitsback.lower.run.native.layout import Place
@@ -112,26 +112,11 @@ def _shares(layer: Layer) -> list[float]:
 def _weigh(block: Block, each: Any, tied: Any) -> None:
     """What is under Σ_c, for the outputs of a block."""
     code, layer, scratch = block.code, block.layer, block.scratch
-    source, shares, columns = layer.source, _shares(layer), range(block.vectors)
-    width = layer.packed.bias.shape[1]
-    sums = code.registers(block.vectors)
-    for column in columns:
-        start = vector(block.weights, layer.bias + width + block.first + column * LANES)
-        if tied is not None:
-            start = start + tied * vector(block.weights, layer.outputs + block.first + column * LANES)
-        sums[column] = start
+    source, columns = layer.source, range(block.vectors)
+    sums = _begun(block, tied)
 
     def channel(number: Any) -> None:
-        passed = code.registers(block.vectors)
-        for column in columns:
-            passed[column] = spread(0.0)
-        for tap, share in enumerate(shares):
-            row, rest = divmod(tap * source.stride, layer.packed.run)
-            squared = code.let(spread(scalar(scratch, layer.taps + row * layer.tap_row + rest + number)))
-            for column, (mean, var) in enumerate(_moments(block, tap * source.stride + number)):
-                passed[column] = passed[column] + mean * spread(share)
-                if var is not None:
-                    sums[column] = sums[column] + var * squared
+        passed = _passed(block, sums, number)
         if source.common is not None:
             common = code.let(spread(scalar(scratch, source.common + each * source.stride + number)))
             for column in columns:
@@ -141,6 +126,35 @@ def _weigh(block: Block, each: Any, tied: Any) -> None:
     for column in columns:
         at = each * layer.target.stride + block.first + column * LANES
         code.store(scratch, _common(layer.target) + at, sums[column] * spread(layer.step.factor))
+
+
+def _begun(block: Block, tied: Any) -> Registers:
+    """The variances of the biases, and Σ (M² + f² S) var w where variances are tied."""
+    layer = block.layer
+    sums = block.code.registers(block.vectors)
+    for column in range(block.vectors):
+        at = block.first + column * LANES
+        sums[column] = vector(block.weights, layer.bias + layer.packed.bias.shape[1] + at)
+        if tied is not None:
+            sums[column] = sums[column] + tied * vector(block.weights, layer.outputs + at)
+    return sums
+
+
+def _passed(block: Block, sums: Registers, number: Any) -> Registers:
+    """Σ_o f_o E w_o of a channel; what its taps add to the sums by weights with a variance of their own is added."""
+    code, layer = block.code, block.layer
+    passed = code.registers(block.vectors)
+    for column in range(block.vectors):
+        passed[column] = spread(0.0)
+    for tap, share in enumerate(_shares(layer)):
+        k = tap * layer.source.stride
+        row, rest = divmod(k, layer.packed.run)
+        squared = code.let(spread(scalar(block.scratch, layer.taps + row * layer.tap_row + rest + number)))
+        for column, (mean, var) in enumerate(_moments(block, k + number)):
+            passed[column] = passed[column] + mean * spread(share)
+            if var is not None:
+                sums[column] = sums[column] + var * squared
+    return passed
 
 
 def _moments(block: Block, k: Any) -> list[tuple[Any, Any]]:
