@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bitsback.cli.options import TYPED, Json, Run
+from bitsback.cli.options import TYPED, Json, Run, TimedData
 from bitsback.cli.screen import draw, plain, show, table, warn
 from bitsback.errors import RecipeError
 from bitsback.report.quantity import ratio, times
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from bitsback.run.folder import RunFolder
     from bitsback.run.measure import Draw, Timed
 
-TimedData = Annotated[
-    Path | None,
-    typer.Option("--data", help="Data whose test samples are the inputs, in place of noise: their folder, or digits."),
-]
 Native = Annotated[
     bool, typer.Option("--native", help="Run the file's native library for this machine: for files that you trust.")
 ]

@@ -29,6 +29,10 @@ SameSeed = Annotated[int | None, typer.Option("--seed", help="Checks that the ru
 DataFolder = Annotated[
     Path | None, typer.Option("--data", help="A folder that is one data set, or that holds named ones (mnist/).")
 ]
+TimedData = Annotated[
+    Path | None,
+    typer.Option("--data", help="Data whose test samples are the inputs, in place of noise: their folder, or digits."),
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the recipe, such as fit.batch=50.")
 ]

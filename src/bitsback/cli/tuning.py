@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bitsback.cli.options import Json
+from bitsback.cli.options import Json, TimedData
 from bitsback.cli.screen import show, table, watching
 from bitsback.errors import RecipeError
 
@@ -14,13 +14,8 @@ if TYPE_CHECKING:
     from bitsback.run.measure import Draw
     from bitsback.run.tune import Function, Tuned
 
-
 Batches = Annotated[
     list[int] | None, typer.Option(help="Which function, by its batch; may be given several times; else all.", min=1)
-]
-TimedData = Annotated[
-    Path | None,
-    typer.Option("--data", help="Data whose test samples are the inputs, in place of noise: their folder, or digits."),
 ]
 
 

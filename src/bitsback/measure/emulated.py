@@ -2,15 +2,19 @@
 
 import numpy as np
 
-from bitsback.errors import RecipeError
 from bitsback.lower.build.native.emulation.session import DEVICE, TARGET, EmulatedSession
 from bitsback.lower.run.native.library import Library
 from bitsback.lower.run.native.plan import Plan
 from bitsback.lower.run.onnx import Outputs
 
+NEVER_TIMED = (
+    f"{DEVICE} says what a library answers and never how long it takes, for an emulator's time is no processor's; time it on a "
+    "device that is one"
+)
+
 
 class Emulated:
-    """An aarch64 processor in QEMU's user mode: a bench that refuses to time."""
+    """An aarch64 processor in QEMU's user mode."""
 
     @property
     def name(self) -> str:
@@ -48,14 +52,3 @@ class Emulated:
             MissingExtraError: What emulates is not installed.
         """
         return self.opened(plan, library).run(inputs)
-
-    def seconds(self, *_: object) -> np.ndarray:
-        """Refuse to time.
-
-        Raises:
-            RecipeError: Always.
-        """
-        raise RecipeError(
-            f"{self.name} says what a library answers and never how long it takes, for an emulator's time is no "
-            "processor's; time it on a device that is one"
-        )

@@ -14,6 +14,7 @@ from bitsback.lower.build.remote.session import Limits
 from bitsback.lower.build.remote.tracker import registered
 from bitsback.lower.run.native.targets import runnable
 from bitsback.measure.device import cpu_model
+from bitsback.measure.emulated import NEVER_TIMED
 from bitsback.measure.native import Bench, Here
 
 HERE = "cpu"
@@ -101,10 +102,8 @@ def elsewhere(device: str, wait: float | None) -> Address | None:
                 f"--wait {wait:g} goes with a device that is elsewhere, such as --device rpc://127.0.0.1:9090"
             )
         return None
-    if device.startswith("emulated-"):
-        raise RecipeError(
-            f"{device} is no device that can be timed: an emulator is fast where a processor is slow; name cpu"
-        )
+    if device == EMULATED:
+        raise RecipeError(NEVER_TIMED)
     if not device.startswith(SCHEME):
         raise RecipeError(
             f"there is no device {device!r:.80}; there is {HERE}, and there are rpc://HOST:PORT and rpc://TRACKER:PORT/KEY"

@@ -56,7 +56,7 @@ class Function:
         customary: Seconds of a call with customary tiles: first quartile, median, third quartile.
         tuned: Seconds with the tiles that the trials found.
         ratio: Of the rounds, tuned over customary.
-        latencies: Seconds of all products, each as fast as its best tile so far, after each trial.
+        latencies: Seconds of all products, each as fast as its best tile so far, before the first trial and after each.
     """
 
     batch: int

@@ -12,7 +12,7 @@ TARGET = "x86-64-v3"
 CONV = Shape(1, 16, 16, 32, 32, (3, 3), (1, 1), (1, 1), True, True, "each")
 VECTORS = Shape(10, 1, 1, 104, 100, (1, 1), (1, 1), (0, 0), True, True, "each")
 LAST = Shape(10, 1, 1, 104, 10, (1, 1), (1, 1), (0, 0), True, True, "product")
-BEST = Tile(2, 3, 4, 1, True)
+BEST = Tile(2, 3, 4, across=True)
 
 
 def cost(tile: Tile) -> float:

@@ -40,9 +40,10 @@ def test_each_trial_is_beside_the_best_before_it_and_latencies_never_rise(databa
         assert trial.beside == best
         best = trial.tile if trial.ratio < 0.98 else best
     latencies = job(CONV).latencies(trials, CONV.batch)
-    assert len(latencies) == 30
+    assert len(latencies) == 31
     assert sorted(latencies, reverse=True) == list(latencies)
-    assert latencies[-1] / trials[0].beside_seconds == pytest.approx(cost(best) / cost(customary(CONV)))
+    assert latencies[0] == trials[0].beside_seconds
+    assert latencies[-1] / latencies[0] == pytest.approx(cost(best) / cost(customary(CONV)))
 
 
 def test_every_shape_has_its_turn_and_the_slowest_the_most(database):
@@ -50,6 +51,19 @@ def test_every_shape_has_its_turn_and_the_slowest_the_most(database):
     counts = [sum(trial.shape == shape for trial in trials) for shape in (VECTORS, LAST)]
     assert {trial.shape for trial in trials[:2]} == {VECTORS, LAST}
     assert counts[0] > 3 * counts[1] > 0
+
+
+def test_a_gain_that_does_not_come_again_is_none(database):
+    class Lucky(Known):
+        """The second of three calls of a trial shows a gain that there is not."""
+
+        def seconds(self, plan, libraries, inputs, repeats):
+            found = super().seconds(plan, libraries, inputs, repeats)
+            return found * [1, 0.5, 1, 0.5] if len(libraries) == 4 and self.calls % 3 == 2 else found
+
+    trials = search(job(CONV, bench=Lucky(cost=lambda tile: 1e-3)), 10, database)
+    assert {trial.beside for trial in trials} == {customary(CONV)}
+    assert {trial.ratio for trial in trials} == {1.0}
 
 
 def test_it_ends_where_every_tile_was_tried(database):

@@ -5,10 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bitsback.lower.run.native.layout import places
-from bitsback.lower.run.native.plan import Map, Plan, Product, Rank1, Weights
-
-VARIANCES = ("none", "each", "product")
-"""How the variances of weights are stored."""
+from bitsback.lower.run.native.plan import Halves, Map, Plan, Product, Rank1, Weights
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,7 @@ class Shape:
         padding: the same.
         varied: whether what is read has a variance.
         random: whether what is written has one.
-        variances: of the weights, one of `VARIANCES`.
+        variances: of the weights, one of `plan.VARIANCES`.
     """
 
     batch: int
@@ -56,18 +53,17 @@ class Shape:
     def operations(self) -> int:
         """Multiply-adds."""
         each = self.kernel[0] * self.kernel[1] * self.inputs * self.out.size * self.batch
-        return each * (1 + (self.variances == "each") + self.varied)
+        return each * (1 + (self.variances in {"each", "halves"}) + self.varied)
 
 
 def shape_of(plan: Plan, step: Product, batch: int) -> Shape:
     """The shape of a product in a plan, for a batch."""
     source = places(plan, batch)[0][step.source]
-    var = step.weights.var
     outputs, rows, columns, _ = step.weights.mean.shape
     return Shape(
         batch, source.map.height, source.map.width, source.stride, outputs, (rows, columns), step.stride, step.padding,
         plan.random[step.source], plan.random[step.target],
-        "none" if var is None else "product" if isinstance(var, Rank1) else "each",
+        step.weights.variances,
     )  # fmt: skip
 
 
@@ -78,6 +74,7 @@ def alone(shape: Shape) -> Plan:
     var = {
         "none": None,
         "each": np.zeros(weights, np.float32),
+        "halves": Halves(),
         "product": Rank1(np.zeros(weights[1:], np.float32), none),
     }[shape.variances]
     step = Product(0, 1, Weights(np.zeros(weights, np.float32), none, var, none), shape.stride, shape.padding)

@@ -45,6 +45,10 @@ class Halves:
     """Variances as bfloat16 in the low halves of the means' bits: both moments in the bytes of one (`halves`)."""
 
 
+VARIANCES = ("none", "each", "product", "halves")
+"""How the variances of a layer's weights are stored."""
+
+
 @dataclass(frozen=True)
 class Weights:
     """Of a linear or convolution layer.
@@ -60,6 +64,19 @@ class Weights:
     bias: np.ndarray
     var: np.ndarray | Rank1 | Halves | None
     bias_var: np.ndarray
+
+    @property
+    def variances(self) -> str:
+        """How the variances are stored, one of `VARIANCES`."""
+        match self.var:
+            case Rank1():
+                return "product"
+            case Halves():
+                return "halves"
+            case None:
+                return "none"
+            case _:
+                return "each"
 
     def scaled(self, scale: np.ndarray, shift: np.ndarray) -> "Weights":
         """With what a norm after the layer does to each output: scale · y + shift."""

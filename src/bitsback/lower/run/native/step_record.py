@@ -15,6 +15,7 @@ from bitsback.lower.run.native.halves import low_halves
 from bitsback.lower.run.native.layout import LANES
 from bitsback.lower.run.native.named_tensors import NamedTensors
 from bitsback.lower.run.native.plan import (
+    VARIANCES,
     Average,
     Halves,
     Largest,
@@ -70,17 +71,19 @@ def step_record(step: Step, *, random: bool) -> Written:
 def _product(step: Product, *, random: bool) -> Written:
     weights = step.weights
     tensors = {"mean": weights.mean, "bias": weights.bias, "bias_var": weights.bias_var}
-    match weights.var:
-        case Rank1(inputs=inputs, outputs=outputs):
-            variances, more = "product", {"inputs": inputs, "outputs": outputs}
-        case Halves():
-            variances, more = "halves", {}
-        case None:
-            variances, more = "none", {}
-        case var:
-            variances, more = "each", {"var": var}
+    more: dict[str, np.ndarray] = {}
+    if isinstance(weights.var, Rank1):
+        more = {"inputs": weights.var.inputs, "outputs": weights.var.outputs}
+    elif isinstance(weights.var, np.ndarray):
+        more = {"var": weights.var}
     how = {"stride": list(step.stride), "padding": list(step.padding), "factor": step.factor}
-    return {"kind": "product", "source": step.source, **how, "random": random, "variances": variances}, tensors | more
+    return {
+        "kind": "product",
+        "source": step.source,
+        **how,
+        "random": random,
+        "variances": weights.variances,
+    }, tensors | more
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,7 @@ def _variances(reader: Reader, mean: np.ndarray) -> np.ndarray | Rank1 | Halves 
         if not (low_halves(mean) < math.inf).all() or np.signbit(low_halves(mean)).any():
             raise reader.refuse("has variances in the low halves of its means, and one is negative or not finite")
         return Halves()
-    raise reader.refuse(f"has variances {kind!r:.80}; known are none, each, product and halves")
+    raise reader.refuse(f"has variances {kind!r:.80}; known are {', '.join(VARIANCES)}")
 
 
 def _read_rectify(reader: Reader, source: int) -> tuple[Step, Value]:
