@@ -10,8 +10,10 @@ results/one_pass.jsonl, run folders to runs/one_pass. How fast each way is, pyth
 import argparse
 import shlex
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -19,12 +21,12 @@ from rich.table import Table
 from bitsback.errors import BitsbackError, ExportError
 from bitsback.form.propagated import PropagatedForm
 from bitsback.given.dataset import Dataset
-from bitsback.measure.journal import Journal, Measurement, latest, stamp
+from bitsback.measure.journal import Journal, Measurement, Scalar, latest, stamp
 from bitsback.measure.provenance import provenance
 from bitsback.measure.quality import classification
 from bitsback.run.fitted import FittedNetwork
 from examples.one_pass.posteriors import POSTERIORS, fitted
-from examples.one_pass.ways import WAYS, Predict, Way, drawn, in_pytorch, loaded
+from examples.one_pass.ways import SETS, WAYS, Predict, Way, drawn, in_pytorch, loaded, together
 
 ROOT = Path(__file__).resolve().parents[2]
 JOURNAL, RUNS = ROOT / "results" / "one_pass.jsonl", ROOT / "runs" / "one_pass"
@@ -64,23 +66,36 @@ def main() -> int:
 
 def quality(name: str, network: FittedNetwork, data: Dataset, inputs: int) -> list[Measurement]:
     """The figures of every way to predict, on the test split and on inputs of another kind."""
+    raw, outside = data.test.inputs[:inputs], data.out_of_distribution[:inputs]
+    targets = data.test.targets[:inputs]
     rows = []
     for way in WAYS.values():
-        raw, outside = data.test.inputs[:inputs], data.out_of_distribution[:inputs]
         found_one = predictor(way, network, data)
-        if found_one is None:
-            continue
-        predict, engine = found_one
-        found = classification(predict(raw), data.test.targets[:inputs], predict(outside))
-        of = {"posterior": name, "way": way.name, "engine": engine, "inputs": len(raw)}
-        rows += [Measurement(what, found[what], unit, of) for what, (_, unit) in FIGURES.items()]
+        if found_one is not None:
+            predict, engine = found_one
+            found = [classification(predict(raw), targets, predict(outside))]
+            rows += _rows(found, {"posterior": name, "way": way.name, "engine": engine, "inputs": len(raw)})
+    inside, strange = drawn(network, raw, sets=SETS), drawn(network, outside, sets=SETS)
+    of = {"posterior": name, "engine": "PyTorch", "inputs": len(raw)}
+    each = [classification(one, targets, other) for one, other in zip(inside, strange, strict=True)]
+    rows += _rows(each, {**of, "way": "svi"})
+    return rows + _rows([classification(together(inside), targets, together(strange))], {**of, "way": "svi_all"})
+
+
+def _rows(found: Sequence[Mapping[str, float | None]], of: Mapping[str, Scalar]) -> list[Measurement]:
+    """Means over repetitions, with the lowest and the highest where there are several."""
+    rows = []
+    for what, (_, unit) in FIGURES.items():
+        values = [float(each[what] or 0.0) for each in found]
+        spread = (min(values), max(values)) if len(values) > 1 else None
+        rows.append(Measurement(what, float(np.mean(values)), unit, of, repeats=len(values), spread=spread))
     return rows
 
 
 def predictor(way: Way, network: FittedNetwork, data: Dataset) -> tuple[Predict, str] | None:
     """What answers, and in which engine: native kernels where there are such, else PyTorch for what the study is about."""
     if way.native is None:
-        return drawn(network), "PyTorch"
+        return None
     try:
         return loaded(way.native(network, data), (50, 1)).run, "native"
     except ExportError as error:

@@ -1,10 +1,11 @@
 """The ways to predict from one posterior that the study sets side by side."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.stats import entropy
 
 from bitsback.form.one_by_one import asked, members_of, predict
 from bitsback.form.point import PointForm
@@ -22,7 +23,7 @@ from bitsback.moments.calibration import calibration
 from bitsback.run.fitted import FittedNetwork
 
 Predict = Callable[[np.ndarray], Outputs]
-DRAWS = 30
+DRAWS, SETS = 30, 10
 _CALIBRATED_ON = 32  # training inputs
 
 
@@ -58,7 +59,8 @@ WAYS = {
         Way("one_pass_bfloat16", "one pass, bfloat16", _propagated("bfloat16")),
         Way("one_pass_tied", "one pass, tied variances", _propagated("tied")),
         Way("one_pass_calibrated", "one pass, calibrated", _calibrated),
-        Way("svi", f"{DRAWS} draws"),
+        Way("svi", f"{DRAWS} draws, mean of {SETS} sets"),
+        Way("svi_all", f"{DRAWS * SETS} draws"),
     )
 }
 
@@ -68,11 +70,21 @@ def loaded(plan: Plan, batches: tuple[int, ...]) -> NativeSession:
     return open_library(plan, build(plan, runnable()[0], [Entry(batch) for batch in batches]))
 
 
-def drawn(fitted: FittedNetwork, draws: int = DRAWS) -> Predict:
-    """The average over draws of the whole network, one after the other."""
-    tensors = members_of(fitted.posterior.fixed, fitted.posterior.sample(draws, torch.Generator().manual_seed(0)))
-    members = asked(fitted.network, tensors)
-    return lambda raw: Outputs(*(each.numpy() for each in predict(members, fitted.units, raw)))
+def drawn(fitted: FittedNetwork, raw: np.ndarray, draws: int = DRAWS, sets: int = 1) -> list[Outputs]:
+    """What averages over draws of the whole network say, each over so many that no other has."""
+    generator = torch.Generator().manual_seed(0)
+    found = []
+    for _ in range(sets):
+        members = asked(fitted.network, members_of(fitted.posterior.fixed, fitted.posterior.sample(draws, generator)))
+        found.append(Outputs(*(each.numpy() for each in predict(members, fitted.units, raw))))
+    return found
+
+
+def together(parts: Sequence[Outputs]) -> Outputs:
+    """What all draws say, given what equally many of them say each."""
+    mean, data = (np.mean([getattr(each, name) for each in parts], 0) for name in ("mean", "data"))
+    knowledge = np.maximum(entropy(mean, axis=-1) - data, 0)
+    return Outputs(mean, data + knowledge, data, knowledge)
 
 
 def in_pytorch(program: Program, batch: int = 100) -> Predict:

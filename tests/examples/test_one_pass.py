@@ -7,7 +7,7 @@ import bitsback
 from bitsback.form.propagated import PropagatedForm
 from bitsback.given.resolve import resolve
 from examples.one_pass.posteriors import POSTERIORS
-from examples.one_pass.ways import WAYS, drawn, in_pytorch, loaded
+from examples.one_pass.ways import WAYS, drawn, in_pytorch, loaded, together
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_the_native_ways_answer_like_pytorch_and_like_draws(known):
     fitted, data = known
     raw = data.test.inputs[:60]
     right = in_pytorch(fitted.program(PropagatedForm()))(raw)
-    many = drawn(fitted, 300)(raw)
+    (many,) = drawn(fitted, raw, 300)
     for name, allowed in {
         "one_pass": 1e-5,
         "one_pass_bfloat16": 1e-3,
@@ -41,3 +41,15 @@ def test_the_native_ways_answer_like_pytorch_and_like_draws(known):
         found = loaded(make(fitted, data), (7, 1)).run(raw)
         np.testing.assert_allclose(found.mean, right.mean, atol=allowed)
         np.testing.assert_allclose(found.mean, many.mean, atol=0.05)
+
+
+def test_sets_of_draws_together_say_what_all_of_them_say(known):
+    fitted, data = known
+    raw = data.test.inputs[:20]
+    parts = drawn(fitted, raw, 5, sets=4)
+    (whole,) = drawn(fitted, raw, 5)
+    np.testing.assert_array_equal(parts[0].mean, whole.mean)
+    found = together(parts)
+    np.testing.assert_allclose(found.mean, np.mean([each.mean for each in parts], 0), rtol=1e-6)
+    np.testing.assert_allclose(found.total, -(found.mean * np.log(found.mean)).sum(-1), rtol=1e-5)
+    np.testing.assert_allclose(found.total, found.data + found.knowledge, rtol=1e-6)

@@ -47,7 +47,7 @@ class PropagatedForm:
         calibration: what a factor of each layer's variance is fitted on, if it is to have one.
     """
 
-    points: int = 64
+    points: int = 128
     max_pool: MaxPool = "larger_mean"
     probabilities: Probabilities = "points"
     weights: Stored = "float32"

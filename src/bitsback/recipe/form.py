@@ -31,7 +31,7 @@ class Form:
     name: Literal["point", "ensemble", "propagated"] | None = None
     members: int = 20
     probabilities: Literal["points", "mean_field"] = "points"
-    points: int = 64
+    points: int = 128
     max_pool: Literal["larger_mean", "clark"] = "larger_mean"
     weights: Literal["float32", "bfloat16", "tied"] = "float32"
     calibrate: int = 32
