@@ -4,9 +4,11 @@
     python -m bench.one_pass --data DIR --quick    at most a minute, nothing is written; last line JSON
 
 Posteriors are those that `python -m examples.one_pass --data DIR` fits, never random ones: what has no row of its quality in
-results/one_pass.jsonl gets no figure. One thread; all sides have their outputs allocated beforehand and take turns, call by
-call; a ratio is the median of the rounds' own ratios. The deterministic reference gives logits alone; the native sides give
-probabilities and uncertainties too.
+results/one_pass.jsonl gets no figure. One thread; all sides are called from Python, have their outputs allocated beforehand and
+take turns; a ratio is the median of the rounds' own ratios. The deterministic reference gives logits alone; the native sides
+give probabilities and uncertainties too. In a turn a side is called three times and the last call counts, so that it finds its
+own weights in the caches, as in a program that does nothing else ("own"); or once, so that it finds the others' ("others'").
+Libraries and tuning trials are kept in runs/one_pass: the first run compiles them.
 """
 
 import argparse
@@ -14,32 +16,66 @@ import json
 import shlex
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from bench.one_pass_sides import deterministic, ensemble, locally_reparametrized, stacked
-from bitsback.errors import BitsbackError, ExportError
+from bench.floor import machine
+from bench.one_pass_libraries import Kept
+from bench.one_pass_sides import deterministic, ensemble, locally_reparametrized, one_by_one, pyro_predictive, stacked
+from bitsback.errors import BitsbackError
 from bitsback.given.dataset import Dataset
 from bitsback.lower.run.native.plan import cost
-from bitsback.measure.journal import Journal, Measurement, latest, stamp
+from bitsback.measure.journal import Journal, Measurement, Scalar, latest, stamp
 from bitsback.measure.latency import Candidate, LatencySettings, Pair, latency
 from bitsback.measure.provenance import provenance
 from bitsback.run.fitted import FittedNetwork
 from examples.one_pass.__main__ import JOURNAL, RUNS
 from examples.one_pass.posteriors import POSTERIORS, fitted
-from examples.one_pass.ways import WAYS, loaded
+from examples.one_pass.ways import WAYS
 
 _QUICK = {
     "mlp100-mnist": "mlp100_b1",
     "mlp500-mnist": "mlp500_b1",
     "lenet5-mnist": "lenet5_b1",
-    "resnet20-cifar10": "resnet20_b1",  # no native kernel for its average of random positions yet: null
+    "resnet20-cifar10": "resnet20_b1",
 }
 _LOST = {"accuracy": 0.002, "ood_auroc_knowledge": 0.005, "ood_auroc_total": 0.005}  # at most, beside the full one pass
 _NATIVE = ("point", "one_pass", "one_pass_bfloat16", "one_pass_tied")
+_CACHES = {"own": 2, "others'": 0}  # calls of the same side before the one that counts
 Call = Callable[[], object]
+Make = Callable[[], Call]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is timed.
+
+    Attributes:
+        data: A folder of named data sets.
+        runs: Where the posteriors are, and libraries are kept.
+        trials: Tuning trials for each shape of a layer.
+        quick: Whether it is to take a minute at most.
+    """
+
+    data: Path
+    runs: Path
+    trials: int
+    quick: bool
+
+    def batches(self, name: str) -> tuple[int, ...]:
+        """The batches of a posterior."""
+        if name.startswith("resnet"):
+            return (1,)
+        return ((1, 100) if name == "mlp500-mnist" else (1,)) if self.quick else (1, 10, 100)
+
+    def repeats(self, name: str, batch: int) -> int:
+        """How many rounds count."""
+        slow = name.startswith("resnet") or batch == 100
+        return (30 if slow else 150) * (1 if self.quick else 5)
 
 
 def main() -> int:
@@ -47,14 +83,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.one_pass")
     parser.add_argument("--data", type=Path, required=True, help="a folder of named data sets")
     parser.add_argument("--runs", type=Path, default=RUNS, help="where examples.one_pass put its run folders")
+    parser.add_argument("--trials", type=int, default=12, help="tuning trials for each shape of a layer")
     parser.add_argument("--quick", action="store_true", help="the figures of the last line only, few repeats, no rows")
-    asked = parser.parse_args()
+    given = parser.parse_args()
+    asked = Asked(given.data, given.runs, given.trials, given.quick)
     torch.set_num_threads(1)
     try:
         admissible = _admissible(latest(Journal(JOURNAL).read()))
-        quick = [name for name in _QUICK if not POSTERIORS[name].published]
-        names = [name for name in (quick if asked.quick else POSTERIORS) if name in admissible]
-        rows = [row for name in names for row in _measured(name, asked.data, asked.runs, quick=asked.quick)]
+        names = [name for name in (_QUICK if asked.quick else POSTERIORS) if name in admissible]
+        rows = [row for name in names for row in _measured(name, asked, admissible[name])]
     except BitsbackError as error:
         print(f"one_pass: {error}", file=sys.stderr)
         return 2
@@ -85,53 +122,76 @@ def _admissible(rows: list[Measurement]) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _measured(name: str, data: Path, runs: Path, *, quick: bool) -> list[Measurement]:
+def _measured(name: str, asked: Asked, admissible: tuple[str, ...]) -> list[Measurement]:
     """The rows of one posterior."""
-    network, of_data = fitted(name, data, runs)
+    network, of_data = fitted(name, asked.data, asked.runs)
+    ways = ("point", *admissible) if asked.quick else _NATIVE
     rows = []
-    small = name.startswith("mlp100")
-    for batch in ((1, 100) if name == "mlp500-mnist" else (1,)) if quick else (1, 10, 100):
-        sampled = batch == 1 and small
-        repeats = 50 if name.startswith("resnet") or batch == 100 else 300
-        rows += _timed(name, network, of_data, (batch, repeats if quick else 3 * repeats), sampled=sampled)
+    for batch in asked.batches(name):
+        raw = np.ascontiguousarray(np.resize(of_data.test.inputs, (batch, *of_data.input_shape)), np.float32)
+        sides: dict[str, Call] = {"onnx_runtime": deterministic(network, raw)}
+        least = []
+        for way in ways:
+            native, floor = _native(way, (name, network, of_data), raw, asked)
+            sides |= native
+            least += floor
+        if batch == 1 and name.startswith("mlp100"):
+            sides |= _sampled(network, of_data, raw, quick=asked.quick)
+        for caches, again in [*_CACHES.items()][: 1 if asked.quick else 2]:
+            settings = LatencySettings(10, asked.repeats(name, batch), batch=batch, again=again)
+            rows += _timed(sides, settings, {"posterior": name, "caches": caches})
+        rows += least
     return rows
 
 
-def _timed(
-    name: str, network: FittedNetwork, data: Dataset, how: tuple[int, int], *, sampled: bool
-) -> list[Measurement]:
-    batch, repeats = how
-    raw = np.ascontiguousarray(np.resize(data.test.inputs, (batch, *data.input_shape)), np.float32)
-    sides: dict[str, Call] = {"onnx_runtime": deterministic(network, raw)}
-    plans = {}
-    for way in _NATIVE:
-        make = WAYS[way].native
-        assert make is not None
-        try:
-            plans[way] = make(network, data)
-        except ExportError as error:
-            print(f"{name}, {way}: {error}", file=sys.stderr)
+def _native(
+    way: str, of: tuple[str, FittedNetwork, Dataset], raw: np.ndarray, asked: Asked
+) -> tuple[dict[str, Call], list[Measurement]]:
+    """A way's libraries, with customary and with tuned tiles, and the floor of it."""
+    name, network, data = of
+    make = WAYS[way].native
+    assert make is not None
+    found: dict[str, Call] = {}
+    rows = []
+    for kept in (Kept(asked.runs / name / "libraries"), Kept(asked.runs / name / "libraries", asked.trials)):
+        if asked.quick and not kept.trials:
             continue
-        call = loaded(plans[way], (batch,)).calls[batch]
+        call, plan = kept.call(way, len(raw), partial(make, network, data))
         call.input[:] = raw
-        sides[way] = call
-    if sampled:
-        sides["svi_predrawn"] = stacked(network, raw)
-        sides["svi_local_reparametrization"] = locally_reparametrized(network, data, raw)
-        sides["svi_onnx_runtime"] = ensemble(network, raw)
-    of = {"posterior": name}
+        found[f"{way}_tuned" if kept.trials else way] = call
+        operations, stored = cost(plan)
+        least = machine().floor(operations * len(raw), stored)
+        rows = [
+            Measurement(what, value, unit, {"posterior": name, "side": way, "batch": len(raw)})
+            for what, value, unit in (
+                ("multiply_adds", float(operations), "1"), ("weight_bytes", float(stored), "B"), ("floor", least, "s")
+            )
+        ]  # fmt: skip
+    return found, rows
+
+
+def _sampled(network: FittedNetwork, data: Dataset, raw: np.ndarray, *, quick: bool) -> dict[str, Call]:
+    """30 draws in every way."""
+    found: dict[str, Call] = {
+        "svi_predrawn": stacked(network, raw),
+        "svi_local_reparametrization": locally_reparametrized(network, data, raw),
+        "svi_onnx_runtime": ensemble(network, raw),
+    }
+    if not quick:
+        found["svi_loop"] = one_by_one(network, raw)
+        found["svi_pyro"] = pyro_predictive(network, data, raw)
+    return found
+
+
+def _timed(sides: dict[str, Call], settings: LatencySettings, of: dict[str, Scalar]) -> list[Measurement]:
     candidates = [Candidate(call, {**of, "side": side}) for side, call in sides.items()]
     order = list(sides)
-    pairs = [Pair(order.index(a), order.index(b), b) for a, b in (("one_pass", "point"),) if a in sides and b in sides]
+    one_pass = [side for side in order if side.startswith("one_pass")]
+    points = [side for side in order if side.startswith("point")]
+    pairs = [Pair(order.index(side), order.index(point), point) for side in one_pass for point in points]
     drawn = [side for side in order if side.startswith("svi")]
-    pairs += [Pair(order.index(side), order.index(way), way) for side in drawn for way in plans if way != "point"]
-    settings = LatencySettings(warmup=10, repeats=repeats, batch=batch)
-    rows = latency(candidates[1:], candidates[0], settings, pairs=pairs)
-    for way, plan in plans.items():
-        operations, stored = cost(plan)
-        rows.append(Measurement("multiply_adds", float(operations), "1", {**of, "side": way}))
-        rows.append(Measurement("weight_bytes", float(stored), "B", {**of, "side": way}))
-    return rows
+    pairs += [Pair(order.index(side), order.index(way), way) for side in drawn for way in one_pass]
+    return latency(candidates[1:], candidates[0], settings, pairs=pairs)
 
 
 def _figures(rows: list[Measurement], admissible: dict[str, tuple[str, ...]]) -> dict[str, float | None]:
@@ -140,21 +200,24 @@ def _figures(rows: list[Measurement], admissible: dict[str, tuple[str, ...]]) ->
     def ratio(posterior: str, side: str, beside: str | None = None, batch: int = 1) -> float | None:
         for row in rows:
             of = row.of
-            here = (of.get("posterior"), of.get("side"), of.get("beside"), of.get("batch"))
-            if row.what == "latency_ratio" and here == (posterior, side, beside, batch):
+            here = (of.get("posterior"), of.get("side"), of.get("beside"), of.get("batch"), of.get("caches"))
+            if row.what == "latency_ratio" and here == (posterior, side, beside, batch, "own"):
                 return None if row.value is None else round(row.value, 3)
         return None
 
+    def ways(posterior: str) -> list[str]:
+        return [f"{way}{tuned}" for way in admissible.get(posterior, ()) for tuned in ("", "_tuned")]
+
     def over(posterior: str) -> float | None:
-        return min(filter(None, (ratio(posterior, way) for way in admissible.get(posterior, ()))), default=None)
+        return min(filter(None, (ratio(posterior, way) for way in ways(posterior))), default=None)
 
     def under(side: str) -> float | None:
-        ways = admissible.get("mlp100-mnist", ())
-        return max(filter(None, (ratio("mlp100-mnist", side, way) for way in ways)), default=None)
+        found = (ratio("mlp100-mnist", side, way) for way in ways("mlp100-mnist"))
+        return max(filter(None, found), default=None)
 
     return {
         **{key: over(posterior) for posterior, key in _QUICK.items()},
-        "mlp500_b100_same_engine": ratio("mlp500-mnist", "one_pass", "point", 100),
+        "mlp500_b100_same_engine": ratio("mlp500-mnist", "one_pass_tuned", "point_tuned", 100),
         "vs_svi30_predrawn_b1": under("svi_predrawn"),
         "vs_local_reparam_b1": under("svi_local_reparametrization"),
     }

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from bitsback.form.ensemble import EnsembleForm
+from bitsback.form.one_by_one import asked, members_of, predict
 from bitsback.form.point import PointForm
 from bitsback.form.program import Program
 from bitsback.given.dataset import Dataset
@@ -78,6 +79,47 @@ def stacked(network: FittedNetwork, raw: np.ndarray) -> Call:
     def run() -> object:
         with torch.inference_mode():
             return module(inputs)
+
+    return run
+
+
+def one_by_one(network: FittedNetwork, raw: np.ndarray) -> Call:
+    """30 draws made beforehand, one after the other through the traced network, in PyTorch."""
+    tensors = members_of(network.posterior.fixed, network.posterior.sample(DRAWS, torch.Generator().manual_seed(0)))
+    members = asked(network.network, tensors)
+    return lambda: predict(members, network.units, raw)
+
+
+def pyro_predictive(network: FittedNetwork, data: Dataset, raw: np.ndarray) -> Call:
+    """30 draws of an MLP by Pyro's `Predictive`, from a guide of the same means and standard deviations."""
+    import pyro
+    from pyro.distributions import Normal
+    from pyro.infer import Predictive
+
+    inputs = torch.from_numpy(data.normalization.apply(raw)).flatten(1)
+    marginals = network.posterior.marginals()
+    params = {name.replace(".", "_"): (mean, var.sqrt()) for name, (mean, var) in marginals.items()}
+    layers = list(dict.fromkeys(name.rpartition("_")[0] for name in params))
+
+    def guide(_: Tensor) -> None:
+        for name, (mean, std) in params.items():
+            pyro.sample(name, Normal(mean, std).to_event(mean.ndim))
+
+    def model(x: Tensor) -> Tensor:
+        drawn = {
+            name: pyro.sample(name, Normal(torch.zeros_like(mean), 1.0).to_event(mean.ndim))
+            for name, (mean, _) in params.items()
+        }
+        for index, layer in enumerate(layers):
+            x = torch.nn.functional.linear(x, drawn[f"{layer}_weight"], drawn[f"{layer}_bias"])
+            x = torch.relu(x) if index < len(layers) - 1 else x
+        return pyro.deterministic("logits", x)
+
+    predictive = Predictive(model, guide=guide, num_samples=DRAWS, return_sites=("logits",))
+
+    def run() -> object:
+        with torch.inference_mode():
+            return torch.softmax(predictive(inputs)["logits"], -1).mean(0)
 
     return run
 

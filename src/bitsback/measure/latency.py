@@ -51,6 +51,8 @@ class LatencySettings:
     Attributes:
         warmup: rounds before, which are not counted; at least 0.
         repeats: rounds that count, at least 1.
+        again: calls of the same candidate just before the one that counts, which then finds its own numbers in the caches;
+            with 0 it finds the others'.
         threads: how many threads a call uses, at least 1; stated in each row.
         batch: samples in a call; stated in each row.
         device: the device's name, stated in each row.
@@ -61,6 +63,7 @@ class LatencySettings:
     threads: int = 1
     batch: int = 1
     device: str = ""
+    again: int = 0
 
     def __post_init__(self) -> None:
         if self.warmup < 0 or self.repeats < 1:
@@ -132,6 +135,8 @@ def rounds(
         for turn in range(-settings.warmup, settings.repeats):
             for step in range(len(calls)):
                 which = (turn + step) % len(calls)
+                for _ in range(settings.again):
+                    calls[which]()
                 start = clock()
                 calls[which]()
                 took = clock() - start

@@ -49,12 +49,16 @@ class Normal(NamedTuple):
     upper: Any
 
 
-def horner(code: Code, coefficients: Sequence[float], x: Any) -> Any:
-    """A polynomial, its coefficients by rising power; step by step, as TVM's passes take exponential time in depth."""
-    value = spread(coefficients[-1])
-    for each in reversed(coefficients[:-1]):
-        value = code.let(value * x + spread(each))
-    return value
+def polynomial(code: Code, coefficients: Sequence[float], x: Any) -> Any:
+    """A polynomial, its coefficients by rising power; pairs of terms, pairs of pairs and so on, which wait for few others."""
+    terms = [spread(each) for each in coefficients]
+    power = x
+    while len(terms) > 1:
+        pairs = zip(terms[::2], terms[1::2], strict=False)
+        last = terms[-1:] if len(terms) % 2 else []
+        terms = [*(code.let(high * power + low) for low, high in pairs), *last]
+        power = code.let(power * power)
+    return terms[0]
 
 
 def exp(code: Code, x: Any) -> Any:
@@ -63,7 +67,7 @@ def exp(code: Code, x: Any) -> Any:
     power = code.let(tirx.floor(x * spread(1 / _LN2) + spread(0.5)))
     rest = code.let(x - power * spread(_HIGH) - power * spread(_LOW))
     exponent = (power.astype(f"int32x{LANES}") + _integers(127)) << _integers(23)
-    return code.let(horner(code, _EXP, rest) * _as_floats(exponent))
+    return code.let(polynomial(code, _EXP, rest) * _as_floats(exponent))
 
 
 def log(code: Code, x: Any) -> Any:
@@ -72,7 +76,7 @@ def log(code: Code, x: Any) -> Any:
     power = code.let((bits - _integers(0x3F3504F3)) >> _integers(23))  # so that the mantissa lies in [√½, √2)
     mantissa = code.let(_as_floats(bits - (power << _integers(23))))
     ratio = code.let((mantissa - spread(1.0)) / (mantissa + spread(1.0)))
-    return code.let(ratio * horner(code, _LOG, ratio * ratio) + power.astype(f"float32x{LANES}") * spread(_LN2))
+    return code.let(ratio * polynomial(code, _LOG, ratio * ratio) + power.astype(f"float32x{LANES}") * spread(_LN2))
 
 
 def normal(code: Code, z: Any) -> Normal:
@@ -81,7 +85,7 @@ def normal(code: Code, z: Any) -> Normal:
     density = code.let(exp(code, distance * distance * spread(-0.5)) * spread(1 / math.sqrt(2 * math.pi)))
     inverse = code.let(spread(1.0) / (distance + spread(MILLS_SCALE)))
     t = code.let((distance - spread(MILLS_SCALE)) * inverse)
-    far = code.let(density * horner(code, MILLS, t) * inverse)
+    far = code.let(density * polynomial(code, MILLS, t) * inverse)
     near = code.let(spread(1.0) - far)
     positive = z > spread(0.0)
     return Normal(density, code.let(tirx.Select(positive, near, far)), code.let(tirx.Select(positive, far, near)))

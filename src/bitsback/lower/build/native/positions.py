@@ -160,7 +160,7 @@ def _passed(block: Block, sums: Registers, number: Any) -> Registers:
 def _moments(block: Block, k: Any) -> list[tuple[Any, Any]]:
     """Mean and variance, if each has one of its own, of the weights from input k to the outputs of a block."""
     layer, code = block.layer, block.code
-    start = block.at + k * ((2 if layer.full else 1) * block.vectors * LANES)
+    start = block.at + k * (layer.stored * block.vectors * LANES)
     columns = range(block.vectors)
     means = [code.let(vector(block.weights, start + column * LANES)) for column in columns]
     if layer.full:

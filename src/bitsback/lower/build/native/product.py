@@ -40,7 +40,7 @@ def blocks(code: Code, layer: Layer, buffers: tuple[Any, Any], body: Callable[["
     first = 0
     offset = layer.numbers
     equal = sum(1 for each in layer.packed.blocks if each == layer.packed.blocks[0])
-    per = layer.packed.rows * layer.packed.run * (2 if layer.full else 1) * LANES
+    per = layer.packed.rows * layer.packed.run * layer.stored * LANES
     groups = [(equal, layer.packed.blocks[0])] + [(1, each) for each in layer.packed.blocks[equal:]]
     for count, vectors in groups:
         start, at = first, offset
@@ -182,16 +182,7 @@ def _accumulate(block: Block, registers: Any, read: list[Any], at: tuple[Any, An
     code, layer, scratch = block.code, block.layer, block.scratch
     kernel_row, k = at
     source, moments = layer.source, 2 if layer.random else 1
-    stored = 2 if layer.full else 1
-    where = block.at + (kernel_row * layer.packed.run + k) * (stored * block.vectors * LANES)
-    columns = range(block.vectors)
-    means = [code.let(vector(block.weights, where + column * LANES)) for column in columns]
-    squares = [code.let(each * each) for each in means] if layer.random and source.var is not None else []
-    variances = []
-    if layer.full:
-        variances = [code.let(vector(block.weights, where + (block.vectors + column) * LANES)) for column in columns]
-    elif layer.halves:
-        variances = [code.let(low_half(each)) for each in means]
+    means, variances, squares = _weights(block, kernel_row * layer.packed.run + k)
     pairs = [(source.mean, means, 0), (source.second, variances, 1), (source.var, squares, 1)]
     for each, position in enumerate(read):
         apart = position + kernel_row * source.row + k
@@ -202,6 +193,27 @@ def _accumulate(block: Block, registers: Any, read: list[Any], at: tuple[Any, An
             for column, weight in enumerate(weights):
                 index = (each * block.vectors + column) * moments + moment
                 registers[index] = registers[index] + value * weight
+
+
+def _weights(block: Block, k: Any) -> tuple[list[Any], list[Any], list[Any]]:
+    """Means, variances and squares of the means of the weights from one number of the input, those that are asked for."""
+    code, layer = block.code, block.layer
+    where = block.at + k * (layer.stored * block.vectors * LANES)
+    parts = [
+        [
+            code.let(vector(block.weights, where + (part * block.vectors + column) * LANES))
+            for column in range(block.vectors)
+        ]
+        for part in range(layer.stored)
+    ]
+    means, variances, squares = parts[0], [], []
+    if layer.full:
+        variances = parts[1]
+    elif layer.halves:
+        variances = [code.let(low_half(each)) for each in means]
+    if layer.source.var is not None:
+        squares = parts[-1] if layer.packed.squared else [code.let(each * each) for each in means]
+    return means, variances, squares
 
 
 def weighed(code: Code, layer: Layer, buffers: tuple[Any, Any], start: Any, row: int) -> Any:

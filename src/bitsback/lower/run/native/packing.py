@@ -40,7 +40,7 @@ class Packed:
 
     Attributes:
         numbers: blocks of `vectors` vectors of outputs; in a block, for each kernel row and then each number of the run below
-            it, the means and (if `full`) the variances.
+            it, the means, then the variances if each has its own, then the squares of the means if these are `squared`.
         bias: `[1 or 2, padded outputs]`, means and variances.
         rank1: the inputs' part `[rows, run]` and the outputs' `[padded outputs]`, or None.
         rows: kernel rows that are not adjacent in memory.
@@ -54,10 +54,11 @@ class Packed:
     rows: int
     run: int
     blocks: tuple[int, ...]
+    squared: bool
 
 
-def pack(weights: Weights, source: Place, vectors: int) -> Packed:
-    """Order the weights of a layer for blocks of so many vectors."""
+def pack(weights: Weights, source: Place, vectors: int, *, squared: bool = False) -> Packed:
+    """Order the weights of a layer for blocks of so many vectors, with the squares of the means if asked for."""
     outputs, rows, columns, channels = weights.mean.shape
     whole = (rows, columns) == (source.map.height, source.map.width) and not any(source.border)
     run_rows, run = (1, rows * columns * source.stride) if whole else (rows, columns * source.stride)
@@ -71,7 +72,9 @@ def pack(weights: Weights, source: Place, vectors: int) -> Packed:
     parts = [ordered(weights.mean)]
     if isinstance(weights.var, np.ndarray):
         parts.append(ordered(weights.var))
-    together = np.stack(parts, 1)  # [K, 1 or 2, width]
+    if squared:
+        parts.append(ordered(weights.mean**2))
+    together = np.stack(parts, 1)  # [K, 1 to 3, width]
     count = width // LANES
     blocks = (vectors,) * (count // vectors) + ((count % vectors,) if count % vectors else ())
     edges = np.cumsum((0, *blocks)) * LANES
@@ -85,7 +88,7 @@ def pack(weights: Weights, source: Place, vectors: int) -> Packed:
         across = np.zeros(width, np.float32)
         across[:outputs] = weights.var.outputs
         rank1 = (inputs.reshape(run_rows, run), across)
-    return Packed(numbers, bias, rank1, run_rows, run, blocks)
+    return Packed(numbers, bias, rank1, run_rows, run, blocks, squared)
 
 
 @dataclass(frozen=True)
@@ -124,9 +127,14 @@ class Layer:
         return padded(self.packed.run)
 
     @property
+    def stored(self) -> int:
+        """How many numbers are read of each weight."""
+        return 1 + self.full + self.packed.squared
+
+    @property
     def full(self) -> bool:
         """Whether each weight has a variance of its own."""
-        return self.random and isinstance(self.step.weights.var, np.ndarray)
+        return isinstance(self.step.weights.var, np.ndarray)
 
     @property
     def halves(self) -> bool:
@@ -206,7 +214,8 @@ def arrange(plan: Plan, batch: int, tiles: Mapping[int, Tile] | None = None) -> 
 def _layer(plan: Plan, step: Product, at: tuple[Place, ...], how: tuple[Tile, int], constants: _Constants) -> Layer:
     tile, taps = how
     source, target = at[step.source], at[step.target]
-    packed = pack(step.weights, source, tile.vectors)
+    several = target.map.height * target.map.width > 1  # positions, for each of which squares would be made anew
+    packed = pack(step.weights, source, tile.vectors, squared=several and plan.random[step.source])
     first, second = packed.rank1 if packed.rank1 is not None else (np.zeros(0), np.zeros(0))
     return Layer(
         step, source, target, packed, tile, constants.add(packed.numbers), constants.add(packed.bias),
@@ -215,11 +224,14 @@ def _layer(plan: Plan, step: Product, at: tuple[Place, ...], how: tuple[Tile, in
 
 
 def default_tile(plan: Plan, step: Product, batch: int) -> Tile:
-    """A tile whose sums, with the weights of one input and what multiplies them, fill sixteen registers and spill none."""
+    """A tile whose sums, with the weights of one input and what multiplies them, fill sixteen registers and spill none.
+
+    Unrolled four times, which is what trials of `bitsback tune` chose most often.
+    """
     target = plan.maps[step.target]
     vectors = padded(target.channels) // LANES
     positions = batch if target.height * target.width == 1 else target.width
     random = plan.random[step.target]
     room = 6 if random else 12
     wide = min(vectors, room if positions == 1 else 2 if random else 3)
-    return Tile(min(positions, max(1, room // wide)), wide)
+    return Tile(min(positions, max(1, room // wide)), wide, unroll=4)

@@ -1,0 +1,94 @@
+"""Native libraries of the study's posteriors, kept beside them: a ResNet-20 takes a minute to trace and compile."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import bitsback
+from bitsback.lower.build.native.library import build
+from bitsback.lower.build.tuning.database import Database
+from bitsback.lower.build.tuning.search import Job, search
+from bitsback.lower.build.tuning.shape import shape_of
+from bitsback.lower.run.native.library import Call, Entry, open_library
+from bitsback.lower.run.native.packing import Tile
+from bitsback.lower.run.native.plan import Plan, Product
+from bitsback.lower.run.native.record import library_from, library_record, plan_from, plan_record
+from bitsback.lower.run.native.targets import runnable
+from bitsback.measure.native import Here
+
+_SOURCES = ("lower/build/native", "lower/run/native", "moments", "form")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where what was compiled is kept.
+
+    Attributes:
+        folder: For files.
+        trials: Tuning trials for each shape of a layer; 0 for customary tiles.
+    """
+
+    folder: Path
+    trials: int = 0
+
+    def call(self, name: str, batch: int, make: Callable[[], Plan]) -> tuple[Call, Plan]:
+        """A function of one batch, ready to be called, and its plan.
+
+        Args:
+            name: Of what it computes.
+            batch: Its batch.
+            make: Traces the plan, where it is not kept.
+        """
+        plan = self._plan(name, make)
+        path = self.folder / f"{name}-{batch}{'-tuned' if self.trials else ''}-{_digest()}.npz"
+        if not path.is_file():
+            entry = Entry(batch, self._tiles(plan, batch))
+            library = build(plan, runnable()[0], [entry])
+            _write(path, library_record(library, plan), {"code": np.frombuffer(library.code, np.uint8)})
+        said, arrays = _read(path)
+        return open_library(plan, library_from(said, arrays["code"], plan)).calls[batch], plan
+
+    def _plan(self, name: str, make: Callable[[], Plan]) -> Plan:
+        path = self.folder / f"{name}-{_digest()}.npz"
+        if not path.is_file():
+            _write(path, *plan_record(make()))
+        return plan_from(*_read(path))
+
+    def _tiles(self, plan: Plan, batch: int) -> Mapping[int, Tile]:
+        """The fastest tiles that trials found; trials are shared by all layers of one shape."""
+        if not self.trials:
+            return {}
+        products = {index: step for index, step in enumerate(plan.steps) if isinstance(step, Product)}
+        database, found = Database(self.folder / "tuning.jsonl"), {}
+        for shape in {shape_of(plan, step, batch) for step in products.values()}:
+            job = Job({shape: 1}, Here(), runnable()[0])
+            found[shape] = job.known(search(job, self.trials, database))[shape].best
+        return {index: found[shape_of(plan, step, batch)] for index, step in products.items()}
+
+
+def _digest() -> str:
+    """Names the code that traces and compiles."""
+    root, found = Path(bitsback.__file__).parent, hashlib.sha256()
+    for folder in _SOURCES:
+        for path in sorted((root / folder).rglob("*.py")):
+            found.update(path.read_bytes())
+    return found.hexdigest()[:12]
+
+
+def _write(path: Path, said: object, arrays: Mapping[str, np.ndarray]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".part.npz")
+    named: dict[str, Any] = {f"_{name}": each for name, each in arrays.items()}
+    np.savez(beside, said=np.frombuffer(json.dumps(said).encode(), np.uint8), **named)
+    beside.replace(path)
+
+
+def _read(path: Path) -> tuple[dict[str, object], dict[str, np.ndarray]]:
+    with np.load(path, allow_pickle=False) as file:
+        said = json.loads(file["said"].tobytes())
+        return said, {name.removeprefix("_"): file[name] for name in file.files if name != "said"}

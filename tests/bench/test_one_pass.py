@@ -1,0 +1,54 @@
+"""What the bench of one pass stands on: a floor that is one, and libraries that are compiled once."""
+
+import numpy as np
+import pytest
+import torch
+
+from bench import one_pass_libraries
+from bench.floor import bandwidth, machine
+from bench.one_pass_libraries import Kept
+from bench.one_pass_sides import DRAWS, one_by_one, pyro_predictive
+from tests.lower.run.native import plans
+
+
+def test_the_floor_grows_with_what_takes_longer():
+    here = machine()
+    size = 2**16
+    read = size / bandwidth(size)
+    assert here.floor(0, size) == pytest.approx(read)
+    assert here.floor(10**12, size) == pytest.approx(10**12 / here.multiply_adds)
+    assert here.floor(10**12, size) > read
+
+
+def test_a_library_is_compiled_once_and_answers_the_same(tmp_path, monkeypatch):
+    made = []
+
+    def make():
+        made.append(1)
+        return plans.plan()
+
+    first, plan = Kept(tmp_path).call("some", 2, make)
+    monkeypatch.setattr(one_pass_libraries, "build", lambda *_: pytest.fail("compiled twice"))
+    second, again = Kept(tmp_path).call("some", 2, make)
+    assert len(made) == 1
+    inputs = np.random.default_rng(0).normal(size=(2, *plans.SHAPE)).astype(np.float32)
+    for call in (first, second):
+        call.input[:] = inputs
+        call()
+    assert plan.steps[0].weights.mean.tobytes() == again.steps[0].weights.mean.tobytes()
+    for one, other in zip(first.outputs, second.outputs, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_every_way_of_drawing_predicts_about_the_same(tmp_path):
+    import bitsback
+
+    data = bitsback.dataset("digits", limit=300)
+    fitted = bitsback.fit(
+        bitsback.network("mlp", data, hidden=(12,)), data, bitsback.MeanField(std_rate=1.0), epochs=20
+    )
+    raw = data.test.inputs[:1]
+    one = one_by_one(fitted, raw)()
+    other = pyro_predictive(fitted, data, raw)()
+    assert DRAWS == 30
+    torch.testing.assert_close(other, one.mean, atol=0.25, rtol=0)
