@@ -44,7 +44,7 @@ _QUICK = {
     "resnet20-cifar10": "resnet20_b1",
 }
 _LOST = {"accuracy": 0.002, "ood_auroc_knowledge": 0.005, "ood_auroc_total": 0.005}  # at most, beside the full one pass
-_NATIVE = ("point", "one_pass", "one_pass_bfloat16", "one_pass_tied")
+_NATIVE = ("point", "one_pass", "one_pass_bfloat16", "one_pass_tied", "one_pass_factored")
 _CACHES = {"own": 2, "others'": 0}  # calls of the same side before the one that counts
 Call = Callable[[], object]
 Make = Callable[[], Call]

@@ -12,6 +12,7 @@ _TITLES = {
     "one_pass": "one pass",
     "one_pass_bfloat16": "one pass, bfloat16",
     "one_pass_tied": "one pass, tied variances",
+    "one_pass_factored": "one pass, factored convolutions",
     "one_pass_calibrated": "one pass, calibrated",
     "svi": "30 draws, mean of ten sets",
     "svi_all": "300 draws",

@@ -1,7 +1,7 @@
 """The study's command line.
 
     python -m examples.one_pass --data DIR               fits what is not there yet, measures quality, prints the table
-    python -m examples.one_pass --data DIR --only NAME   one posterior
+    python -m examples.one_pass --data DIR --only NAME   one posterior; --way NAME: one way to predict
 
 DIR is a folder of named data sets; ResNet-20 starts from DIR/resnet-cifar10/resnet20-12fca82f.th. Rows go to
 results/one_pass.jsonl, run folders to runs/one_pass. How fast each way is, python -m bench.one_pass measures.
@@ -45,6 +45,7 @@ def main() -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--data", type=Path, required=True, help="a folder of named data sets")
     parser.add_argument("--only", choices=list(POSTERIORS), action="append", help="only this posterior")
+    parser.add_argument("--way", choices=list(WAYS), action="append", help="only this way to predict")
     parser.add_argument("--inputs", type=int, default=10_000, help="test and other inputs that are looked at, at most")
     parser.add_argument("--journal", type=Path, default=JOURNAL)
     parser.add_argument("--runs", type=Path, default=RUNS)
@@ -55,7 +56,7 @@ def main() -> int:
     try:
         for name in asked.only or POSTERIORS:
             network, data = fitted(name, asked.data, asked.runs)
-            rows = quality(name, network, data, asked.inputs)
+            rows = quality(name, (network, data), asked.inputs, asked.way or list(WAYS))
             journal.append(stamp(rows, provenance(command, 0)))
         show(latest(journal.read()))
     except BitsbackError as error:
@@ -64,22 +65,25 @@ def main() -> int:
     return 0
 
 
-def quality(name: str, network: FittedNetwork, data: Dataset, inputs: int) -> list[Measurement]:
-    """The figures of every way to predict, on the test split and on inputs of another kind."""
+def quality(name: str, of: tuple[FittedNetwork, Dataset], inputs: int, ways: Sequence[str]) -> list[Measurement]:
+    """The figures of some ways to predict, on the test split and on inputs of another kind."""
+    network, data = of
     raw, outside = data.test.inputs[:inputs], data.out_of_distribution[:inputs]
     targets = data.test.targets[:inputs]
     rows = []
-    for way in WAYS.values():
-        found_one = predictor(way, network, data)
+    for way in ways:
+        found_one = predictor(WAYS[way], network, data)
         if found_one is not None:
             predict, engine = found_one
             found = [classification(predict(raw), targets, predict(outside))]
-            rows += _rows(found, {"posterior": name, "way": way.name, "engine": engine, "inputs": len(raw)})
+            rows += _rows(found, {"posterior": name, "way": way, "engine": engine, "inputs": len(raw)})
+    if not {"svi", "svi_all"} & {*ways}:
+        return rows
     inside, strange = drawn(network, raw, sets=SETS), drawn(network, outside, sets=SETS)
-    of = {"posterior": name, "engine": "PyTorch", "inputs": len(raw)}
+    said: dict[str, Scalar] = {"posterior": name, "engine": "PyTorch", "inputs": len(raw)}
     each = [classification(one, targets, other) for one, other in zip(inside, strange, strict=True)]
-    rows += _rows(each, {**of, "way": "svi"})
-    return rows + _rows([classification(together(inside), targets, together(strange))], {**of, "way": "svi_all"})
+    rows += _rows(each, {**said, "way": "svi"})
+    return rows + _rows([classification(together(inside), targets, together(strange))], {**said, "way": "svi_all"})
 
 
 def _rows(found: Sequence[Mapping[str, float | None]], of: Mapping[str, Scalar]) -> list[Measurement]:

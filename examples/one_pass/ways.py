@@ -58,6 +58,7 @@ WAYS = {
         Way("one_pass", "one pass", _propagated("float32")),
         Way("one_pass_bfloat16", "one pass, bfloat16", _propagated("bfloat16")),
         Way("one_pass_tied", "one pass, tied variances", _propagated("tied")),
+        Way("one_pass_factored", "one pass, factored convolutions", _propagated("factored")),
         Way("one_pass_calibrated", "one pass, calibrated", _calibrated),
         Way("svi", f"{DRAWS} draws, mean of {SETS} sets"),
         Way("svi_all", f"{DRAWS * SETS} draws"),

@@ -54,7 +54,7 @@ def propagated(
     *,
     probabilities: Literal["points", "mean_field"] = Form.probabilities,
     max_pool: Literal["larger_mean", "clark"] = Form.max_pool,
-    weights: Literal["float32", "bfloat16", "tied"] = Form.weights,
+    weights: Literal["float32", "bfloat16", "tied", "factored"] = Form.weights,
     rules: Mapping[Any, Callable[..., Any]] | None = None,
     calibrate: np.ndarray | None = None,
     seed: int = 0,
@@ -66,8 +66,9 @@ def propagated(
         points: At which the Gaussian outputs are looked at for class probabilities.
         probabilities: Whether they come from these points, or in closed form without any.
         max_pool: How the largest of several Gaussians is pooled: the one with the larger mean, or by Clark's moments.
-        weights: How mean and variance of each weight are stored: in float32, together in the 32 bits of two bfloat16, or with
-            the variances of a layer tied, as a factor per input and one per output.
+        weights: How mean and variance of each weight are stored: in float32, together in the 32 bits of two bfloat16, with the
+            variances of a layer tied, as a factor per input and one per output, or, of convolutions, both these and the squares
+            of means factored so.
         rules: Your own, by operator of the traced network, such as `torch.ops.aten.erfinv.default`; they come before the
             library's, and take what the operator takes, with a `Gaussian(mean, var)` for what is random.
         calibrate: Raw inputs, which need no labels, such as `data.train.inputs[:64]`: a factor of each layer's variance is

@@ -65,3 +65,13 @@ def test_biases_and_draws_are_left_alone(how):
     found = stored(of, how)
     assert torch.equal(found.marginals()["bias"].var, of.var[0])
     assert torch.equal(found.sample(2, torch.Generator())["weight"][1], of.mean)
+
+
+def test_only_convolutions_are_factored():
+    draw = np.random.default_rng(0)
+    matrix = Given(draw.normal(size=(5, 7)).astype("f4"), draw.uniform(size=(5, 7)).astype("f4"))
+    assert torch.equal(stored(matrix, "factored").marginals()["weight"].var, matrix.var)
+    kernel = Given(draw.normal(size=(5, 2, 3, 3)).astype("f4"), draw.uniform(size=(5, 2, 3, 3)).astype("f4"))
+    found = stored(kernel, "factored").marginals()["weight"].var
+    assert np.linalg.matrix_rank(found.flatten(1).double().numpy(), tol=1e-5) == 1
+    np.testing.assert_allclose(found.sum(0), kernel.var.sum(0), rtol=1e-5)

@@ -110,11 +110,11 @@ class PropagatedForm:
         posterior = stored(posterior, self.weights)
         ordered = replace(network, graph=pool_before_relu(network.graph))
         at = _points(units, self, network.outputs)
-        known = {**rules(self.max_pool), **dict(self.own.rules)}
+        known = {**rules(self.max_pool, factored=self.weights == "factored"), **dict(self.own.rules)}
         interpreter = CorrelatedInterpreter(ordered.graph, known)
         on = self.calibration
         factors = {} if on is None else fit_factors(ordered, posterior, interpreter, on)
-        return _Propagated(ordered, posterior, at, interpreter, factors)
+        return _Propagated(ordered, posterior, at, interpreter, factors, factored=self.weights == "factored")
 
     def held(self, posterior: Posterior) -> dict[str, tuple[Tensor, ...]]:
         """Mean and variance of each random param."""
@@ -139,6 +139,7 @@ class _Propagated(nn.Module):
         interpreter: of its graph.
         factors: what variances are multiplied by, by the name of the graph's node.
         points: `[K, C]`, in standard deviations.
+        factored: whether convolutions take the squares of their means for products, see `moments.bilinear`.
     """
 
     points: Tensor | None
@@ -150,9 +151,11 @@ class _Propagated(nn.Module):
         points: Tensor | None,
         interpreter: GaussianInterpreter,
         factors: dict[str, float],
+        *,
+        factored: bool,
     ) -> None:
         super().__init__()
-        self.network, self.interpreter, self.factors = network, interpreter, factors
+        self.network, self.interpreter, self.factors, self.factored = network, interpreter, factors, factored
         marginals = posterior.marginals()
         self.random = [name for name in dict.fromkeys(network.names) if name in marginals]
         self.shared = buffer_names((name for name in network.names if name not in marginals), "shared__")

@@ -13,7 +13,7 @@ from torch import Tensor
 from bitsback.given.params import Params
 from bitsback.posterior.contract import Gaussian, Posterior
 
-Stored = Literal["float32", "bfloat16", "tied"]
+Stored = Literal["float32", "bfloat16", "tied", "factored"]
 _LEAST = 0x80  # of a high half: the smallest normal number, so that no whole number is subnormal
 _SIGN = 1 << 31
 
@@ -43,13 +43,16 @@ def stored(posterior: Posterior, how: Stored) -> Posterior:
         posterior: Of float32.
         how: "float32", as they are; "bfloat16", the variance of each weight as the bfloat16 that the low half of its mean's
             bits is, so that both take the bytes of one; or "tied", the variances of a layer as a product of a factor per
-            input and one per output, with the sums over inputs and over outputs that they had.
+            input and one per output, with the sums over inputs and over outputs that they had; or "factored", which ties the
+            variances of convolutions alone, for whoever takes the squares of their means for such a product too.
     """
     if how == "float32":
         return posterior
-    change = _in_halves if how == "bfloat16" else _tied
+    change, axes = (_in_halves if how == "bfloat16" else _tied), 4 if how == "factored" else 2
     marginals = posterior.marginals()
-    return _Stored(posterior, {name: change(each) if each.mean.ndim > 1 else each for name, each in marginals.items()})
+    return _Stored(
+        posterior, {name: change(each) if each.mean.ndim >= axes else each for name, each in marginals.items()}
+    )
 
 
 def _in_halves(marginal: Gaussian) -> Gaussian:

@@ -36,6 +36,25 @@ def affine(
     return Gaussian(mean, sum(terms[1:], terms[0]))
 
 
+def factored(
+    operator: Callable[..., Tensor], inputs: Value, weight: Value, bias: Value | None = None, *rest: Any
+) -> Gaussian:
+    """A convolution that takes the squares of its mean weights for a product of a factor per input and one per output.
+
+    (E w)² ≈ o ⊗ i with the same sums over outputs and over inputs, so that f(var x, (E w)²) is one sum for all outputs. With
+    groups, and where no input is random, it is `affine`.
+    """
+    if not isinstance(inputs, Gaussian) or (len(rest) > 3 and rest[3] != 1):
+        return affine(operator, inputs, weight, bias, *rest)
+    mean, var = affine(operator, inputs.mean, weight, bias, *rest)
+    if isinstance(weight, Gaussian):
+        var = var + operator(inputs.var, weight.var, None, *rest)
+    squares = mean_of(weight).square()
+    across, total = squares.flatten(1).sum(1), squares.sum().clamp_min(torch.finfo(squares.dtype).tiny)
+    passed = operator(inputs.var, squares.sum(0, keepdim=True), None, *rest)
+    return Gaussian(mean, var + passed * (across / total).reshape(-1, *(1,) * (passed.ndim - 2)))
+
+
 def product(operator: Callable[..., Tensor], left: Value, right: Value) -> Gaussian:
     """A product of two values that are summed over or not: `mul`, `matmul`, `bmm`."""
     mean = operator(mean_of(left), mean_of(right))

@@ -45,11 +45,12 @@ _SMOOTH: dict[Any, Callable[..., torch.Tensor]] = {
 }
 
 
-def rules(max_pool: MaxPool = "larger_mean") -> dict[Any, Rule]:
+def rules(max_pool: MaxPool = "larger_mean", *, factored: bool = False) -> dict[Any, Rule]:
     """The rule of every operator that has one; it takes what the operator takes.
 
     Args:
         max_pool: how max pools choose.
+        factored: whether convolutions of images are `bilinear.factored`.
 
     Raises:
         RecipeError: `max_pool` has another name.
@@ -58,8 +59,10 @@ def rules(max_pool: MaxPool = "larger_mean") -> dict[Any, Rule]:
     if max_pool not in pairs:
         raise RecipeError(f"max_pool is {max_pool!r}; it must be one of {', '.join(pairs)}")
     pair = pairs[max_pool]
+    images = bilinear.factored if factored else bilinear.affine
     return {
         **{operator: partial(bilinear.affine, operator) for operator in _AFFINE},
+        **{operator: partial(images, operator) for operator in (_aten.conv2d.default, _aten.conv2d.padding)},
         **{operator: partial(bilinear.product, operator) for operator in _PRODUCTS},
         **{operator: partial(arithmetic.moved, operator) for operator in _MOVES},
         **{operator: _smooth(function) for operator, function in _SMOOTH.items()},

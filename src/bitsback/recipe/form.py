@@ -19,8 +19,9 @@ class Form:
         points: At which the Gaussian outputs of the propagated form are looked at, at least 2.
         max_pool: How the propagated form pools the largest: "larger_mean" or "clark".
         weights: How the propagated form stores mean and variance of each weight: in "float32"; in "bfloat16", both together in
-            the bytes of one float32; or "tied", the variances of a layer as a factor per input and one per output. The program
-            computes with what is stored; native libraries read as few bytes.
+            the bytes of one float32; "tied", the variances of a layer as a factor per input and one per output; or "factored",
+            for convolutions, both these and the squares of the means as such products, which is nearly as fast as without
+            variances. The program computes with what is stored; native libraries read as few bytes.
         calibrate: On how many inputs of the training split, which need no labels, a factor of each layer's variance is
             fitted for the propagated form, so that its median is that of 400 draws of the network; 0 for no factors.
         rules: Your own rules for operators of the propagated form, which come before the library's: a dict, or a function
@@ -33,7 +34,7 @@ class Form:
     probabilities: Literal["points", "mean_field"] = "points"
     points: int = 128
     max_pool: Literal["larger_mean", "clark"] = "larger_mean"
-    weights: Literal["float32", "bfloat16", "tied"] = "float32"
+    weights: Literal["float32", "bfloat16", "tied", "factored"] = "float32"
     calibrate: int = 32
     rules: str | None = None
 

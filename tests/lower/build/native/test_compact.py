@@ -12,9 +12,9 @@ from bitsback.lower.build.native.library import build
 from bitsback.lower.build.native.tracing import plan_of
 from bitsback.lower.run.native.halves import low_halves
 from bitsback.lower.run.native.library import Entry, open_library
-from bitsback.lower.run.native.plan import Halves, Product, Rank1
+from bitsback.lower.run.native.plan import Factored, Halves, Product, Rank1
 from bitsback.lower.run.native.targets import runnable
-from tests.lower.build.native.test_library import inputs_of, program
+from tests.lower.build.native.test_library import check, inputs_of, program
 
 KINDS = {"float32": np.ndarray, "bfloat16": Halves, "tied": Rank1}
 MLP = (REFERENCE["mlp"]((9,), 3), (9,))
@@ -54,6 +54,16 @@ def test_what_is_stored_in_fewer_bytes_is_recognized_and_answers_the_same(stored
         )
         for found, right in zip(one, other, strict=True):
             np.testing.assert_allclose(found, right, rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("make", [LENET, MLP], ids=["lenet-5", "mlp"])
+def test_factored_convolutions_answer_as_pytorch_has_them(make):
+    torch.manual_seed(0)
+    network, shape = make
+    made = program(network, shape, PropagatedForm(points=20, weights="factored"))
+    kinds = [type(step.weights.var) for step in plan_of(made).steps if isinstance(step, Product)]
+    assert kinds == ([Rank1, Factored, *[np.ndarray] * 3] if shape == LENET[1] else [np.ndarray] * len(kinds))
+    check(made, [Entry(1), Entry(2)], 3)
 
 
 def test_a_norm_after_a_layer_keeps_a_product_and_takes_halves_apart():

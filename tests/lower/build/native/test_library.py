@@ -149,7 +149,7 @@ class Shortcut(nn.Module):
         return self.last(torch.relu(y).mean((2, 3)))
 
 
-@pytest.mark.parametrize("weights", ["float32", "bfloat16", "tied"])
+@pytest.mark.parametrize("weights", ["float32", "bfloat16", "tied", "factored"])
 @pytest.mark.parametrize(
     ("make", "shape"), [(Averaged, (3, 7, 10)), (Shortcut, (2, 6, 5))], ids=["averaged", "shortcut"]
 )

@@ -4,6 +4,7 @@ import numpy as np
 
 from bitsback.lower.run.native.plan import (
     Average,
+    Factored,
     Halves,
     Largest,
     Map,
@@ -30,7 +31,7 @@ def weights(outputs: int, rows: int, columns: int, inputs: int, var: str) -> Wei
     return Weights(
         mean,
         bias,
-        {"none": None, "each": each, "product": rank1, "halves": Halves()}[var],
+        {"none": None, "each": each, "product": rank1, "halves": Halves(), "factored": Factored(rank1, rank1)}[var],
         bias**2 if var != "none" else 0 * bias,
     )
 
@@ -40,7 +41,7 @@ def plan() -> Plan:
     steps = (
         Product(0, 1, weights(8, 3, 3, 2, "each"), (1, 1), (1, 1), 0.5),
         Rectify(1, 2),
-        Product(2, 3, weights(16, 1, 1, 8, "product"), (2, 2), (0, 0)),
+        Product(2, 3, weights(16, 1, 1, 8, "factored"), (2, 2), (0, 0)),
         Sum(View(3), View(2, (2, 2), 8), 4, 2.0),
         Largest(4, 5, (2, 1), (1, 2)),
         Average(5, 6, 1.5),

@@ -40,7 +40,7 @@ def test_every_tensor_is_in_the_record_once():
         for part in vars(step.weights).values()
         if isinstance(part, np.ndarray)
     )
-    rank1 = plan().steps[2].weights.var
+    weights = plan().steps[2].weights
     own = (
         plan().input_mean,
         plan().input_scale,
@@ -49,7 +49,9 @@ def test_every_tensor_is_in_the_record_once():
         plan().target_shift,
         plan().noise_var,
     )
-    whole = count + rank1.inputs.size + rank1.outputs.size + sum(each.size for each in own)
+    whole = (
+        count + sum(each.inputs.size + each.outputs.size for each in weights.products) + sum(each.size for each in own)
+    )
     assert sum(each.size for each in plan_record(plan())[1].values()) == whole
 
 

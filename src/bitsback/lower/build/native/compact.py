@@ -1,11 +1,22 @@
 """Variances that need no number of their own for each weight are recognized by their values, whatever made them."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from bitsback.lower.run.native.halves import in_low_halves
-from bitsback.lower.run.native.plan import Halves, Rank1, Weights
+from bitsback.lower.run.native.plan import Factored, Halves, Rank1, Weights
 
 _SAME = 4e-7  # relative: a product of two float32 rounds once, and its sums are float64
+
+
+def factored(weights: Weights) -> Weights:
+    """A layer's weights with the squares of the means as a product, as `moments.bilinear.factored` takes them."""
+    return (
+        replace(weights, var=Factored(weights.var, _rank1(weights.mean**2)))
+        if isinstance(weights.var, Rank1)
+        else weights
+    )
 
 
 def compact(mean: np.ndarray, bias: np.ndarray, var: np.ndarray | None, bias_var: np.ndarray) -> Weights:
@@ -27,9 +38,14 @@ def compact(mean: np.ndarray, bias: np.ndarray, var: np.ndarray | None, bias_var
 
 
 def _product(var: np.ndarray) -> Rank1 | None:
-    """The product with the sums of `[O, KH, KW, I]` over outputs and over inputs, where it is the whole."""
-    inputs, outputs = var.sum(0, dtype=np.float64), var.sum((1, 2, 3), dtype=np.float64)
+    """The product that variances are, if they are one."""
+    found = _rank1(var)
+    same = np.allclose(found.outputs.reshape(-1, 1, 1, 1) * found.inputs, var, rtol=_SAME, atol=0)
+    return found if same else None
+
+
+def _rank1(numbers: np.ndarray) -> Rank1:
+    """The product with the sums of `[O, KH, KW, I]` over outputs and over inputs."""
+    inputs, outputs = numbers.sum(0, dtype=np.float64), numbers.sum((1, 2, 3), dtype=np.float64)
     root = max(float(np.sqrt(outputs.sum())), np.finfo(np.float64).tiny)
-    inputs, outputs = (inputs / root).astype(np.float32), (outputs / root).astype(np.float32)
-    same = np.allclose(outputs.reshape(-1, 1, 1, 1) * inputs, var, rtol=_SAME, atol=0)
-    return Rank1(inputs, outputs) if same else None
+    return Rank1((inputs / root).astype(np.float32), (outputs / root).astype(np.float32))

@@ -55,8 +55,9 @@ def convolved(code: Code, layer: Layer, weights: Any, scratch: Any) -> None:
     def one(each: Any) -> None:
         _taps(code, layer, scratch, each)
         tied = None
-        if layer.packed.rank1 is not None:
-            tied = weighed(code, layer, (weights, scratch), layer.taps, layer.tap_row)
+        if layer.products:
+            (total,) = weighed(code, layer, (weights, scratch), [(layer.room, layer.products[0][0])], layer.tap_row)
+            tied = code.let(spread(total))
         blocks(code, layer, (weights, scratch), lambda block: _weigh(block, each, tied))
 
     code.loop(layer.source.batch, one, "each")
@@ -88,7 +89,7 @@ def _taps(code: Code, layer: Layer, scratch: Any, each: Any) -> None:
                 if source.common is not None:
                     share, channel = shares[(line * layer.packed.run + start) // source.stride], start % source.stride
                     value = value + vector(scratch, source.common + each * source.stride + channel) * spread(share**2)
-                code.store(scratch, layer.taps + line * layer.tap_row + start, value)
+                code.store(scratch, layer.room + line * layer.tap_row + start, value)
 
 
 def _shares(layer: Layer) -> list[float]:
@@ -136,7 +137,7 @@ def _begun(block: Block, tied: Any) -> Registers:
         at = block.first + column * LANES
         sums[column] = vector(block.weights, layer.bias + layer.packed.bias.shape[1] + at)
         if tied is not None:
-            sums[column] = sums[column] + tied * vector(block.weights, layer.outputs + at)
+            sums[column] = sums[column] + tied * vector(block.weights, layer.products[0][1] + at)
     return sums
 
 
@@ -149,7 +150,7 @@ def _passed(block: Block, sums: Registers, number: Any) -> Registers:
     for tap, share in enumerate(_shares(layer)):
         k = tap * layer.source.stride
         row, rest = divmod(k, layer.packed.run)
-        squared = code.let(spread(scalar(block.scratch, layer.taps + row * layer.tap_row + rest + number)))
+        squared = code.let(spread(scalar(block.scratch, layer.room + row * layer.tap_row + rest + number)))
         for column, (mean, var) in enumerate(_moments(block, k + number)):
             passed[column] = passed[column] + mean * spread(share)
             if var is not None:

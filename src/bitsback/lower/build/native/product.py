@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from tvm import tirx
+
 from bitsback.lower.build.native.code import LANES, Code, Registers, low_half, number, scalar, spread, vector
 from bitsback.lower.build.native.pointwise import write
 from bitsback.lower.run.native.packing import Layer
@@ -20,6 +22,8 @@ from bitsback.lower.run.native.packing import Layer
 
 def product(code: Code, layer: Layer, weights: Any, scratch: Any) -> None:
     """The whole layer."""
+    if layer.products:
+        _totals(code, layer, weights, scratch)
     if layer.tile.across:
         _positions(
             code,
@@ -74,6 +78,8 @@ class Block:
     at: Any
 
 
+_AT_ONCE = 4
+"""Sums of one number that need not wait for one another."""
 _Body: TypeAlias = Callable[[list[Any], list[Any]], None]
 """Is given where each position of a tile is read, and where its first output is written."""
 
@@ -109,9 +115,8 @@ def _positions(code: Code, layer: Layer, body: _Body) -> None:
 
 def _tile(block: Block, read: list[Any], written: list[Any]) -> None:
     code, layer = block.code, block.layer
-    written = [at + block.first for at in written]
     sums = [_biases(block, len(read))]
-    count = len(read) * block.vectors * (2 if layer.random else 1)
+    count = len(read) * block.vectors * (2 if layer.summed else 1)
     sums += [_nothing(code, count) for _ in range(1, layer.tile.sums)]
 
     def line(kernel_row: Any) -> None:
@@ -129,7 +134,7 @@ def _tile(block: Block, read: list[Any], written: list[Any]) -> None:
     for others in sums[1:]:
         for index in range(count):
             sums[0][index] = sums[0][index] + others[index]
-    _write(block, sums[0], read, written)
+    _write(block, sums[0], written)
 
 
 def _nothing(code: Code, count: int) -> Registers:
@@ -142,7 +147,7 @@ def _nothing(code: Code, count: int) -> Registers:
 
 def _biases(block: Block, positions: int) -> Registers:
     """The sums of a tile, begun with the biases: for each position and vector the mean, and the variance if there is one."""
-    moments = 2 if block.layer.random else 1
+    moments = 2 if block.layer.summed else 1
     width = block.layer.packed.bias.shape[1]
     registers = block.code.registers(positions * block.vectors * moments)
     for index in range(positions * block.vectors * moments):
@@ -151,29 +156,31 @@ def _biases(block: Block, positions: int) -> Registers:
     return registers
 
 
-def _write(block: Block, registers: Registers, read: list[Any], written: list[Any]) -> None:
-    layer, target = block.layer, block.layer.target
+def _write(block: Block, registers: Registers, written: list[Any]) -> None:
+    code, layer, target = block.code, block.layer, block.layer.target
     for each, at in enumerate(written):
-        tied = None
-        if layer.random and layer.packed.rank1 is not None:
-            assert layer.source.second is not None
-            start = layer.source.second + read[each]
-            tied = weighed(block.code, layer, (block.weights, block.scratch), start, layer.source.row)
+        slot = layer.room + tirx.truncdiv(at, target.stride) * len(layer.products)
+        totals = [code.let(spread(scalar(block.scratch, slot + which))) for which in range(len(layer.products))]
         for column in range(block.vectors):
             index = each * block.vectors + column
-            if target.var is None:
-                moments = (registers[index], None)
-            else:
-                moments = (registers[2 * index], _finished(block, registers[2 * index + 1], tied, column))
-            write(block.code, block.scratch, target, at + column * LANES, moments)
+            moments = (registers[index], None)
+            if target.var is not None:
+                mean, var = (
+                    (registers[2 * index], registers[2 * index + 1]) if layer.summed else (registers[index], None)
+                )
+                moments = (mean, _finished(block, var, totals, column))
+            write(code, block.scratch, target, at + block.first + column * LANES, moments)
 
 
-def _finished(block: Block, var: Any, tied: Any, column: int) -> Any:
-    """A variance with what is added and multiplied in the end."""
-    if tied is not None:
-        var = var + tied * vector(block.weights, block.layer.outputs + block.first + column * LANES)
-    if block.layer.step.factor != 1:
-        var = var * spread(block.layer.step.factor)
+def _finished(block: Block, var: Any, totals: list[Any], column: int) -> Any:
+    """A variance with what is added and multiplied in the end; None is one of which nothing was added up yet."""
+    layer, first = block.layer, block.first + column * LANES
+    if var is None:
+        var = vector(block.weights, layer.bias + layer.packed.bias.shape[1] + first)
+    for total, (_, outputs) in zip(totals, layer.products, strict=True):
+        var = var + total * vector(block.weights, outputs + first)
+    if layer.step.factor != 1:
+        var = var * spread(layer.step.factor)
     return block.code.let(var)
 
 
@@ -181,7 +188,7 @@ def _accumulate(block: Block, registers: Any, read: list[Any], at: tuple[Any, An
     """What one number of each position's input adds."""
     code, layer, scratch = block.code, block.layer, block.scratch
     kernel_row, k = at
-    source, moments = layer.source, 2 if layer.random else 1
+    source, moments = layer.source, 2 if layer.summed else 1
     means, variances, squares = _weights(block, kernel_row * layer.packed.run + k)
     pairs = [(source.mean, means, 0), (source.second, variances, 1), (source.var, squares, 1)]
     for each, position in enumerate(read):
@@ -211,37 +218,79 @@ def _weights(block: Block, k: Any) -> tuple[list[Any], list[Any], list[Any]]:
         variances = parts[1]
     elif layer.halves:
         variances = [code.let(low_half(each)) for each in means]
-    if layer.source.var is not None:
+    if layer.squares:
         squares = parts[-1] if layer.packed.squared else [code.let(each * each) for each in means]
     return means, variances, squares
 
 
-def weighed(code: Code, layer: Layer, buffers: tuple[Any, Any], start: Any, row: int) -> Any:
-    """Σ x r, in every lane, r being the inputs' part of tied variances.
+def _totals(code: Code, layer: Layer, weights: Any, scratch: Any) -> None:
+    """Σ x r of every position and every product, into the room: one sum for all outputs."""
+    source, target, stride = layer.source, layer.target, layer.step.stride
+    inset = source.start - layer.step.padding[0] * source.row - layer.step.padding[1] * source.stride
+    moments = [each for each in (source.second, source.var) if each is not None][: len(layer.products)]
+
+    def position(each: Any, row: Any, column: Any) -> None:
+        read = each * source.each + row * (source.row * stride[0]) + column * (source.stride * stride[1]) + inset
+        slot = (
+            each * (target.each // target.stride) + row * (target.row // target.stride) + target.start // target.stride
+        )
+        sums = [(moment + read, inputs) for moment, (inputs, _) in zip(moments, layer.products, strict=True)]
+        for which, total in enumerate(weighed(code, layer, (weights, scratch), sums, source.row)):
+            code.put(scratch, layer.room + (slot + column) * len(layer.products) + which, total)
+
+    code.loop(
+        target.batch,
+        lambda each: code.loop(
+            target.map.height,
+            lambda row: code.loop(target.map.width, lambda column: position(each, row, column), "column"),
+            "row",
+        ),
+        "each",
+    )
+
+
+def weighed(code: Code, layer: Layer, buffers: tuple[Any, Any], sums: list[tuple[Any, int]], row: int) -> list[Any]:
+    """Σ x r over all that an output reads.
 
     Args:
         code: Where to.
         layer: Whose.
         buffers: Constants and scratch.
-        start: Where the x of the first kernel row lie in the scratch buffer.
-        row: How far those of the next are.
+        sums: For each where the x of the first kernel row lie in the scratch buffer, and the r in the constants.
+        row: How far the x of the next kernel row are.
     """
     weights, scratch = buffers
     run = layer.packed.run
-    sums = code.registers(1)
-    sums[0] = spread(0.0)
+    turns, rest = divmod(run // LANES, _AT_ONCE)
+    registers = _nothing(code, _AT_ONCE * len(sums))
 
     def line(kernel_row: Any) -> None:
-        base, factors = start + kernel_row * row, layer.inputs + kernel_row * run
+        def step(first: Any, count: int) -> None:
+            for which, (start, factors) in enumerate(sums):
+                for lane in range(count):
+                    x = vector(scratch, start + kernel_row * row + (first + lane) * LANES)
+                    r = vector(weights, factors + kernel_row * run + (first + lane) * LANES)
+                    index = which * _AT_ONCE + lane
+                    registers[index] = registers[index] + x * r
 
-        def step(k: Any) -> None:
-            sums[0] = sums[0] + vector(scratch, base + k * LANES) * vector(weights, factors + k * LANES)
-
-        code.loop(run // LANES, step, "k")
+        code.loop(turns, lambda turn: step(turn * _AT_ONCE, _AT_ONCE), "k")
+        step(turns * _AT_ONCE, rest)
 
     code.loop(layer.packed.rows, line, "kernel_row")
-    total = sums.total(0)
+    return [_together(code, layer, buffers, (registers, which), (each, row)) for which, each in enumerate(sums)]
+
+
+def _together(
+    code: Code, layer: Layer, buffers: tuple[Any, Any], of: tuple[Registers, int], at: tuple[tuple[Any, int], int]
+) -> Any:
+    """The sum over the lanes of some registers, and of what fills no vector."""
+    (registers, which), ((start, factors), row) = of, at
+    weights, scratch = buffers
+    first, run = which * _AT_ONCE, layer.packed.run
+    for lane in range(1, _AT_ONCE):
+        registers[first] = registers[first] + registers[first + lane]
+    total = registers.total(first)
     for k in range(run // LANES * LANES, run):
         for each in range(layer.packed.rows):
-            total = total + scalar(scratch, start + each * row + k) * scalar(weights, layer.inputs + each * run + k)
-    return code.let(spread(total + number(0.0)))
+            total = total + scalar(scratch, start + each * row + k) * scalar(weights, factors + each * run + k)
+    return code.let(total + number(0.0))

@@ -13,6 +13,7 @@ from bitsback.errors import ExportError
 from bitsback.form.program import Program
 from bitsback.given.network import Network
 from bitsback.lower.build.native.compact import compact
+from bitsback.lower.build.native.compact import factored as compact_factored
 from bitsback.lower.run.native.plan import Average, Largest, Map, Plan, Product, Rectify, Step, Sum, View
 from bitsback.moments.interpret import place
 from bitsback.posterior.contract import Gaussian
@@ -38,7 +39,7 @@ def plan_of(program: Program) -> Plan:
             f"the {program.form} form has no native library; there is one of the point and propagated forms"
         )
     network = members.network
-    found = _Steps(network, values, program.input_shape, getattr(members, "factors", {}))
+    found = _Steps(network, values, program.input_shape, members)
     units, count = program.units, network.outputs
     scale = np.ones(count, np.float32) if units.targets is None else np.asarray(units.targets.std, np.float32)
     shift = np.zeros(count, np.float32) if units.targets is None else np.asarray(units.targets.mean, np.float32)
@@ -64,8 +65,10 @@ class _Steps:
         network: Network,
         values: Mapping[str, Value],
         shape: tuple[int, ...],
-        factors: Mapping[str, float],
+        members: Any,
     ) -> None:
+        factors: Mapping[str, float] = getattr(members, "factors", {})
+        self.factored: bool = getattr(members, "factored", False)
         channels, height, width = shape if len(shape) == 3 else (shape[0], 1, 1)
         if len(shape) not in (1, 3):
             raise ExportError(f"a native library takes images or feature vectors, and the inputs are of shape {shape}")
@@ -137,13 +140,17 @@ class _Steps:
         self.steps.append(Sum(whole, other, target))
         return View(target)
 
-    def product(self, view: View, weight: Value, bias: Value | None, how: tuple[Any, Any]) -> View:
+    def product(
+        self, view: View, weight: Value, bias: Value | None, how: tuple[Any, Any], *, factored: bool = False
+    ) -> View:
         """A layer of weights `[O, I, KH, KW]`."""
         stride, padding = how
         mean, var = _moments(weight)
         bias_mean, bias_var = (np.zeros(len(mean), np.float32),) * 2 if bias is None else _moments(bias)
         spread_bias = np.zeros_like(bias_mean) if bias_var is None else bias_var
         weights = compact(_channels_last(mean), bias_mean, None if var is None else _channels_last(var), spread_bias)
+        if factored and self.random[view.source]:
+            weights = compact_factored(weights)
         source = self.maps[view.source]
         sizes = [
             (length + 2 * pad - kernel) // step + 1
@@ -176,7 +183,7 @@ def _convolution(made: _Steps, node: Node, view: View, weight: Value, bias: Valu
     stride, padding, dilation, groups = (*how, *((1, 1), (0, 0), (1, 1), 1)[len(how) :])
     if isinstance(padding, str) or _pair(dilation) != (1, 1) or groups != 1:
         raise made.refuse(node, f"padding {padding!r}, dilation {dilation}, groups {groups}")
-    return made.product(view, weight, bias, (_pair(stride), _pair(padding)))
+    return made.product(view, weight, bias, (_pair(stride), _pair(padding)), factored=made.factored)
 
 
 def _linear(made: _Steps, node: Node, view: View, weight: Value, bias: Value | None = None) -> View:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bitsback.lower.run.native.layout import places
-from bitsback.lower.run.native.plan import Halves, Map, Plan, Product, Rank1, Weights
+from bitsback.lower.run.native.plan import Factored, Halves, Map, Plan, Product, Rank1, Weights
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,15 @@ class Shape:
         return Map(height, width, self.outputs)
 
     @property
+    def summed(self) -> bool:
+        """Whether variances are summed weight by weight."""
+        return self.variances in {"each", "halves"} or (self.varied and self.variances != "factored")
+
+    @property
     def operations(self) -> int:
         """Multiply-adds."""
         each = self.kernel[0] * self.kernel[1] * self.inputs * self.out.size * self.batch
-        return each * (1 + (self.variances in {"each", "halves"}) + self.varied)
+        return each * (1 + (self.variances in {"each", "halves"}) + (self.varied and self.variances != "factored"))
 
 
 def shape_of(plan: Plan, step: Product, batch: int) -> Shape:
@@ -71,11 +76,13 @@ def alone(shape: Shape) -> Plan:
     """A plan with this product alone, whose input is value 0; its weights are zeros, for the time depends on none."""
     weights = (shape.outputs, *shape.kernel, shape.inputs)
     none, few = np.zeros(shape.outputs, np.float32), np.zeros(1, np.float32)
+    rank1 = Rank1(np.zeros(weights[1:], np.float32), none)
     var = {
         "none": None,
         "each": np.zeros(weights, np.float32),
         "halves": Halves(),
-        "product": Rank1(np.zeros(weights[1:], np.float32), none),
+        "product": rank1,
+        "factored": Factored(rank1, rank1),
     }[shape.variances]
     step = Product(0, 1, Weights(np.zeros(weights, np.float32), none, var, none), shape.stride, shape.padding)
     source = Map(shape.height, shape.width, shape.inputs)

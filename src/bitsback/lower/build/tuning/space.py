@@ -31,7 +31,7 @@ def space(shape: Shape, target: str) -> tuple[Tile, ...]:
     """
     out, vectors = shape.out, padded(shape.outputs) // LANES
     count = shape.batch if out.height == out.width == 1 else out.width
-    room = (_REGISTERS[target] - _BESIDE) // (2 if shape.random else 1)
+    room = (_REGISTERS[target] - _BESIDE) // (2 if shape.summed else 1)
     found = [
         Tile(positions, wide, unroll, sums, across)
         for positions in range(1, min(count, room) + 1)

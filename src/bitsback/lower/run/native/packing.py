@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bitsback.lower.run.native.layout import LANES, Place, padded, places
-from bitsback.lower.run.native.plan import Halves, Plan, Product, Rank1, Weights
+from bitsback.lower.run.native.plan import Factored, Halves, Plan, Product, Rank1, Weights
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class Packed:
         numbers: blocks of `vectors` vectors of outputs; in a block, for each kernel row and then each number of the run below
             it, the means, then the variances if each has its own, then the squares of the means if these are `squared`.
         bias: `[1 or 2, padded outputs]`, means and variances.
-        rank1: the inputs' part `[rows, run]` and the outputs' `[padded outputs]`, or None.
+        products: of what is in product form, variances and then squares, the inputs' part `[rows, run]` and the outputs'
+            `[padded outputs]`.
         rows: kernel rows that are not adjacent in memory.
         run: adjacent numbers of a row.
         blocks: how many vectors of outputs each block has.
@@ -50,7 +51,7 @@ class Packed:
 
     numbers: np.ndarray
     bias: np.ndarray
-    rank1: tuple[np.ndarray, np.ndarray] | None
+    products: tuple[tuple[np.ndarray, np.ndarray], ...]
     rows: int
     run: int
     blocks: tuple[int, ...]
@@ -81,14 +82,16 @@ def pack(weights: Weights, source: Place, vectors: int, *, squared: bool = False
     numbers = np.concatenate([together[:, :, low:high].ravel() for low, high in itertools.pairwise(edges)])
     bias = np.zeros((2, width), np.float32)
     bias[:, :outputs] = weights.bias, weights.bias_var
-    rank1 = None
-    if isinstance(weights.var, Rank1):
+
+    def product(of: Rank1) -> tuple[np.ndarray, np.ndarray]:
         inputs = np.zeros((rows, columns, source.stride), np.float32)
-        inputs[:, :, :channels] = weights.var.inputs
+        inputs[:, :, :channels] = of.inputs
         across = np.zeros(width, np.float32)
-        across[:outputs] = weights.var.outputs
-        rank1 = (inputs.reshape(run_rows, run), across)
-    return Packed(numbers, bias, rank1, run_rows, run, blocks, squared)
+        across[:outputs] = of.outputs
+        return inputs.reshape(run_rows, run), across
+
+    products = tuple(product(each) for each in weights.products)
+    return Packed(numbers, bias, products, run_rows, run, blocks, squared)
 
 
 @dataclass(frozen=True)
@@ -103,10 +106,10 @@ class Layer:
         tile: how much is held in registers.
         numbers: the offset of the weights.
         bias: of the biases.
-        inputs: of the inputs' part of variances in product form.
-        outputs: of the outputs' part.
+        products: of the inputs' and the outputs' parts of what is in product form.
         random: whether the output has a variance.
-        taps: the offset in the scratch buffer of a number for each weight of an output, for what positions have in common.
+        room: the offset in the scratch buffer of room for sums: those of products for each position, and then a number for
+            each weight of an output, for what positions have in common.
     """
 
     step: Product
@@ -116,15 +119,31 @@ class Layer:
     tile: Tile
     numbers: int
     bias: int
-    inputs: int
-    outputs: int
+    products: tuple[tuple[int, int], ...]
     random: bool
-    taps: int
+    room: int
 
     @property
     def tap_row(self) -> int:
         """How many numbers each kernel row has among the taps."""
         return padded(self.packed.run)
+
+    @property
+    def room_size(self) -> int:
+        """How many numbers the room holds."""
+        taps = self.packed.rows * self.tap_row if self.target.common is not None else 0
+        slots = self.target.batch * self.target.each // self.target.stride
+        return max(taps, len(self.products) * slots)
+
+    @property
+    def squares(self) -> bool:
+        """Whether the squares of the means are summed one by one."""
+        return self.source.var is not None and len(self.products) < 2
+
+    @property
+    def summed(self) -> bool:
+        """Whether variances are summed weight by weight."""
+        return self.full or self.halves or self.squares
 
     @property
     def stored(self) -> int:
@@ -195,32 +214,29 @@ def arrange(plan: Plan, batch: int, tiles: Mapping[int, Tile] | None = None) -> 
     channels = plan.maps[0].channels
     standard = [constants.add(np.resize(each, channels)) for each in (plan.input_mean, plan.input_scale)]
     layers = {}
-    taps = size + 2 * plan.outputs * padded(len(plan.points))
+    sums = size + 2 * plan.outputs * padded(len(plan.points))
     for index, step in enumerate(plan.steps):
         if isinstance(step, Product):
             tile = (tiles or {}).get(index) or default_tile(plan, step, batch)
-            layers[index] = _layer(plan, step, at, (tile, taps), constants)
+            layers[index] = _layer(plan, step, at, (tile, sums), constants)
     table = np.zeros((plan.outputs + 1, padded(len(plan.points))), np.float32)
     table[:-1, : len(plan.points)] = plan.points.T
     table[-1, : len(plan.points)] = 1
     points, targets = constants.add(table), (constants.add(plan.target_scale), constants.add(plan.target_shift))
-    room = max(
-        (each.packed.rows * each.tap_row for each in layers.values() if each.target.common is not None), default=0
-    )
+    room = max((each.room_size for each in layers.values()), default=0)
     numbers = np.concatenate(constants.parts)
-    return Arrangement(at, numbers, taps + room, (standard[0], standard[1]), layers, points, size, targets)
+    return Arrangement(at, numbers, sums + room, (standard[0], standard[1]), layers, points, size, targets)
 
 
 def _layer(plan: Plan, step: Product, at: tuple[Place, ...], how: tuple[Tile, int], constants: _Constants) -> Layer:
-    tile, taps = how
+    tile, room = how
     source, target = at[step.source], at[step.target]
     several = target.map.height * target.map.width > 1  # positions, for each of which squares would be made anew
-    packed = pack(step.weights, source, tile.vectors, squared=several and plan.random[step.source])
-    first, second = packed.rank1 if packed.rank1 is not None else (np.zeros(0), np.zeros(0))
-    return Layer(
-        step, source, target, packed, tile, constants.add(packed.numbers), constants.add(packed.bias),
-        constants.add(first), constants.add(second), plan.random[step.target], taps,
-    )  # fmt: skip
+    squared = several and plan.random[step.source] and not isinstance(step.weights.var, Factored)
+    packed = pack(step.weights, source, tile.vectors, squared=squared)
+    numbers, bias = constants.add(packed.numbers), constants.add(packed.bias)
+    products = tuple((constants.add(inputs), constants.add(outputs)) for inputs, outputs in packed.products)
+    return Layer(step, source, target, packed, tile, numbers, bias, products, plan.random[step.target], room)
 
 
 def default_tile(plan: Plan, step: Product, batch: int) -> Tile:
@@ -231,7 +247,7 @@ def default_tile(plan: Plan, step: Product, batch: int) -> Tile:
     target = plan.maps[step.target]
     vectors = padded(target.channels) // LANES
     positions = batch if target.height * target.width == 1 else target.width
-    random = plan.random[step.target]
-    room = 6 if random else 12
-    wide = min(vectors, room if positions == 1 else 2 if random else 3)
+    two = step.weights.summed(random=plan.random[step.source])
+    room = 6 if two else 12
+    wide = min(vectors, room if positions == 1 else 2 if two else 3)
     return Tile(min(positions, max(1, room // wide)), wide, unroll=4)

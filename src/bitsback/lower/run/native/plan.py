@@ -39,13 +39,30 @@ class Rank1:
     inputs: np.ndarray
     outputs: np.ndarray
 
+    def multiplied(self, factors: np.ndarray) -> "Rank1":
+        """With those of each output multiplied."""
+        return Rank1(self.inputs, self.outputs * factors)
+
+
+@dataclass(frozen=True)
+class Factored:
+    """Variances in product form, and such a product in the place of the squares of the means.
+
+    Attributes:
+        var: of the variances.
+        squares: of the squares.
+    """
+
+    var: Rank1
+    squares: Rank1
+
 
 @dataclass(frozen=True)
 class Halves:
     """Variances as bfloat16 in the low halves of the means' bits: both moments in the bytes of one (`halves`)."""
 
 
-VARIANCES = ("none", "each", "product", "halves")
+VARIANCES = ("none", "each", "product", "halves", "factored")
 """How the variances of a layer's weights are stored."""
 
 
@@ -62,7 +79,7 @@ class Weights:
 
     mean: np.ndarray
     bias: np.ndarray
-    var: np.ndarray | Rank1 | Halves | None
+    var: np.ndarray | Rank1 | Halves | Factored | None
     bias_var: np.ndarray
 
     @property
@@ -73,6 +90,8 @@ class Weights:
                 return "product"
             case Halves():
                 return "halves"
+            case Factored():
+                return "factored"
             case None:
                 return "none"
             case _:
@@ -85,11 +104,28 @@ class Weights:
             self.mean * over, self.bias * scale + shift, self._multiplied(scale**2), self.bias_var * scale**2
         )
 
-    def _multiplied(self, factors: np.ndarray) -> np.ndarray | Rank1 | None:
+    @property
+    def products(self) -> tuple[Rank1, ...]:
+        """What is in product form: variances, and then squares of the means."""
+        match self.var:
+            case Rank1():
+                return (self.var,)
+            case Factored():
+                return (self.var.var, self.var.squares)
+            case _:
+                return ()
+
+    def summed(self, *, random: bool) -> bool:
+        """Whether variances are summed weight by weight, for an input that is random or not."""
+        return isinstance(self.var, np.ndarray | Halves) or (random and not isinstance(self.var, Factored))
+
+    def _multiplied(self, factors: np.ndarray) -> np.ndarray | Rank1 | Factored | None:
         """The variances with those of each output multiplied."""
         match self.var:
             case Rank1():
-                return Rank1(self.var.inputs, self.var.outputs * factors)
+                return self.var.multiplied(factors)
+            case Factored():
+                return Factored(self.var.var.multiplied(factors), self.var.squares.multiplied(factors))
             case Halves():
                 return low_halves(self.mean) * factors.reshape(-1, 1, 1, 1)
             case None:
@@ -228,6 +264,7 @@ def cost(plan: Plan) -> tuple[int, int]:
             target, weight = plan.maps[step.target], step.weights
             each = weight.mean.size * target.height * target.width
             full = isinstance(weight.var, np.ndarray)
-            operations += each * (1 + full + plan.random[step.source])
+            squares = plan.random[step.source] and not isinstance(weight.var, Factored)
+            operations += each * (1 + full + squares)
             stored += 4 * weight.mean.size * (1 + full)
     return operations, stored

@@ -17,6 +17,7 @@ from bitsback.lower.run.native.named_tensors import NamedTensors
 from bitsback.lower.run.native.plan import (
     VARIANCES,
     Average,
+    Factored,
     Halves,
     Largest,
     Map,
@@ -72,9 +73,9 @@ def _product(step: Product, *, random: bool) -> Written:
     weights = step.weights
     tensors = {"mean": weights.mean, "bias": weights.bias, "bias_var": weights.bias_var}
     more: dict[str, np.ndarray] = {}
-    if isinstance(weights.var, Rank1):
-        more = {"inputs": weights.var.inputs, "outputs": weights.var.outputs}
-    elif isinstance(weights.var, np.ndarray):
+    for prefix, each in zip(("", "square_"), weights.products, strict=False):
+        more |= {f"{prefix}inputs": each.inputs, f"{prefix}outputs": each.outputs}
+    if isinstance(weights.var, np.ndarray):
         more = {"var": weights.var}
     how = {"stride": list(step.stride), "padding": list(step.padding), "factor": step.factor}
     return {
@@ -142,6 +143,11 @@ class Reader:
         """A tensor of the step."""
         return self.tensors.take(self.name(name), shape, least=least)
 
+    def product(self, prefix: str, shape: tuple[int, ...]) -> Rank1:
+        """Numbers for weights of a shape, as a product."""
+        sizes = {"inputs": shape[1:], "outputs": shape[:1]}
+        return Rank1(*(self.tensor(f"{prefix}{name}", size, least=0) for name, size in sizes.items()))
+
     def name(self, name: str) -> str:
         """What a tensor of the step is called in the plan."""
         return f"{len(self.values) - 1}.{name}"
@@ -179,14 +185,16 @@ def _read_product(reader: Reader, source: int) -> tuple[Step, Value]:
     return step, Value(Map(height, width, *outputs), random)
 
 
-def _variances(reader: Reader, mean: np.ndarray) -> np.ndarray | Rank1 | Halves | None:
+def _variances(reader: Reader, mean: np.ndarray) -> np.ndarray | Rank1 | Halves | Factored | None:
     kind, shape = reader.fields.of("variances", str), mean.shape
     if kind == "none":
         return None
     if kind == "each":
         return reader.tensor("var", shape, least=0)
     if kind == "product":
-        return Rank1(reader.tensor("inputs", shape[1:], least=0), reader.tensor("outputs", shape[:1], least=0))
+        return reader.product("", shape)
+    if kind == "factored":
+        return Factored(reader.product("", shape), reader.product("square_", shape))
     if kind == "halves":
         if not (low_halves(mean) < math.inf).all() or np.signbit(low_halves(mean)).any():
             raise reader.refuse("has variances in the low halves of its means, and one is negative or not finite")
