@@ -1,4 +1,4 @@
-"""Train with Pyro, import, propagate, compare, pack.
+"""Train with Pyro, import, propagate, compile, compare, pack.
 
 python -m examples.pyro                   a table; its last line is JSON
 python -m examples.pyro --output DIR      where store.pt and digits.bitsback go, else runs/pyro
@@ -55,6 +55,7 @@ def compare(folder: Path, steps: int, draws: int) -> tuple[dict[str, dict[str, f
         f"Pyro, Predictive, {draws} draws": lambda raw: training.predict(model, guide, data, raw, draws),
         f"ensemble, {draws} members": _packed(folder / "ensemble.bitsback", imported, data, draws),
         "propagated, one pass": _packed(folder / "digits.bitsback", imported, data),
+        "propagated, compiled": bitsback.load(folder / "digits.bitsback", native=True).predict,
         "propagated, half of the weights": _packed(folder / "half.bitsback", bitsback.prune(imported, 0.5), data),
     }
     found = {
@@ -75,8 +76,10 @@ def show(found: dict[str, dict[str, float | None]], size: int) -> None:
 
 
 def _packed(path: Path, fitted: FittedNetwork, data: Dataset, members: int | None = None) -> Predict:
-    program = bitsback.propagated(fitted) if members is None else bitsback.ensemble(fitted, members)
-    bitsback.pack(program, path, data)
+    if members is None:
+        bitsback.pack(bitsback.propagated(fitted), path, data, libraries=["native:1,100"])
+    else:
+        bitsback.pack(bitsback.ensemble(fitted, members), path, data)
     return bitsback.load(path).predict
 
 
