@@ -1,6 +1,6 @@
 """What one pass over Gaussians costs beside the deterministic network and beside sampling, in one run.
 
-    python -m bench.one_pass --data DIR            every posterior of examples.one_pass; rows go to results/one_pass.jsonl
+    python -m bench.one_pass --data DIR            a posterior of each network; rows go to results/one_pass.jsonl
     python -m bench.one_pass --data DIR --quick    at most a minute, nothing is written; last line JSON
 
 Posteriors are those that `python -m examples.one_pass --data DIR` fits, never random ones: what has no row of its quality in
@@ -34,7 +34,7 @@ from bitsback.measure.latency import Candidate, LatencySettings, Pair, latency
 from bitsback.measure.provenance import provenance
 from bitsback.run.fitted import FittedNetwork
 from examples.one_pass.__main__ import JOURNAL, RUNS
-from examples.one_pass.posteriors import POSTERIORS, fitted
+from examples.one_pass.posteriors import fitted
 from examples.one_pass.ways import WAYS
 
 _QUICK = {
@@ -44,7 +44,11 @@ _QUICK = {
     "resnet20-cifar10": "resnet20_b1",
 }
 _LOST = {"accuracy": 0.002, "ood_auroc_knowledge": 0.005, "ood_auroc_total": 0.005}  # at most, beside the full one pass
-_NATIVE = ("point", "one_pass", "one_pass_bfloat16", "one_pass_tied", "one_pass_factored")
+_NATIVE = {
+    "mlp": ("point", "one_pass", "one_pass_bfloat16", "one_pass_tied"),
+    "lenet": ("point", "one_pass", "one_pass_factored"),
+    "resnet": ("point", "one_pass", "one_pass_factored"),
+}  # by kind of network
 _CACHES = {"own": 2, "others'": 0}  # calls of the same side before the one that counts
 Call = Callable[[], object]
 Make = Callable[[], Call]
@@ -65,6 +69,11 @@ class Asked:
     runs: Path
     trials: int
     quick: bool
+
+    def ways(self, name: str, admissible: tuple[str, ...]) -> tuple[str, ...]:
+        """The native ways of a posterior."""
+        found = next(ways for kind, ways in _NATIVE.items() if name.startswith(kind))
+        return ("point", *(way for way in found if way in admissible)) if self.quick else found
 
     def batches(self, name: str) -> tuple[int, ...]:
         """The batches of a posterior."""
@@ -90,7 +99,7 @@ def main() -> int:
     torch.set_num_threads(1)
     try:
         admissible = _admissible(latest(Journal(JOURNAL).read()))
-        names = [name for name in (_QUICK if asked.quick else POSTERIORS) if name in admissible]
+        names = [name for name in _QUICK if name in admissible]
         rows = [row for name in names for row in _measured(name, asked, admissible[name])]
     except BitsbackError as error:
         print(f"one_pass: {error}", file=sys.stderr)
@@ -115,7 +124,7 @@ def _admissible(rows: list[Measurement]) -> dict[str, tuple[str, ...]]:
     return {
         posterior: tuple(
             way
-            for way in _NATIVE[1:]
+            for way in dict.fromkeys(way for ways in _NATIVE.values() for way in ways[1:])
             if all(found.get((posterior, way), {}).get(what, -1.0) >= line[what] - lost for what, lost in _LOST.items())
         )
         for posterior, line in full.items()
@@ -125,7 +134,7 @@ def _admissible(rows: list[Measurement]) -> dict[str, tuple[str, ...]]:
 def _measured(name: str, asked: Asked, admissible: tuple[str, ...]) -> list[Measurement]:
     """The rows of one posterior."""
     network, of_data = fitted(name, asked.data, asked.runs)
-    ways = ("point", *admissible) if asked.quick else _NATIVE
+    ways = asked.ways(name, admissible)
     rows = []
     for batch in asked.batches(name):
         raw = np.ascontiguousarray(np.resize(of_data.test.inputs, (batch, *of_data.input_shape)), np.float32)
