@@ -19,6 +19,8 @@ _TITLES = {
     "onnx_runtime": "posterior mean, ONNX Runtime",
     "svi_predrawn": "30 draws made beforehand, vectorized, PyTorch",
     "svi_local_reparametrization": "30 draws by local reparametrization, PyTorch",
+    "svi_loop": "30 draws made beforehand, one after the other, PyTorch",
+    "svi_pyro": "30 draws by Pyro's Predictive",
     "svi_onnx_runtime": "30 stacked members, ONNX Runtime",
 }
 
@@ -43,29 +45,47 @@ def quality(rows: Sequence[Measurement]) -> str:
 
 
 def latency(rows: Sequence[Measurement]) -> str:
-    """A line a posterior, batch and side: microseconds, and the ratio to the deterministic network in ONNX Runtime."""
+    """A line a posterior, batch and side: microseconds, the floor, and the ratio to ONNX Runtime's deterministic network."""
     newest = [row for row in latest(rows) if "side" in row.of and row.value is not None]
     ratios = {_key(row): row for row in newest if row.what == "latency_ratio" and "beside" not in row.of}
+    floors = {_key(row)[:3]: row for row in newest if row.what == "floor"}
+    others = {_key(row): row for row in newest if row.what == "latency" and row.of.get("caches") == "others'"}
     lines = []
     for row in newest:
-        if row.what != "latency":
+        if row.what != "latency" or row.of.get("caches") != "own":
             continue
-        posterior, side, batch = _key(row)
-        title = _TITLES[side] + (
-            ", native" if side in ("point", "one_pass", "one_pass_bfloat16", "one_pass_tied") else ""
-        )
+        posterior, side, batch, _ = _key(row)
+        floor = floors.get((posterior, side.removesuffix("_tuned"), batch))
+        cold = others.get((posterior, side, batch, "others'"))
         lines.append([
             posterior,
             str(batch),
-            title,
+            _side(side),
             _with_spread(row, 1e6, 1),
-            _ratio(ratios.get((posterior, side, batch))),
+            _ratio(ratios.get(_key(row))),
+            "" if floor is None else f"{1e6 * (floor.value or 0.0):.1f}",
+            "" if cold is None else _with_spread(cold, 1e6, 1),
         ])
-    return table(["posterior", "batch", "side", "µs, quartiles", "beside ONNX Runtime's posterior mean"], lines)
+    head = [
+        "posterior",
+        "batch",
+        "side",
+        "own caches: µs, quartiles",
+        "beside ONNX Runtime's posterior mean",
+        "floor, µs",
+    ]
+    return table([*head, "others' caches: µs, quartiles"], lines)
 
 
-def _key(row: Measurement) -> tuple[str, str, int]:
-    return str(row.of["posterior"]), str(row.of["side"]), int(row.of["batch"])
+def _side(side: str) -> str:
+    way = side.removesuffix("_tuned")
+    native = way == "point" or way.startswith("one_pass")
+    return _TITLES[way] + (", native" if native else "") + (", tuned" if side != way else "")
+
+
+def _key(row: Measurement) -> tuple[str, str, int, str]:
+    of = row.of
+    return str(of["posterior"]), str(of["side"]), int(of["batch"]), str(of.get("caches", ""))
 
 
 def _ratio(row: Measurement | None) -> str:
