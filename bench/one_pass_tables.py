@@ -14,7 +14,7 @@ _TITLES = {
     "one_pass_tied": "one pass, tied variances",
     "one_pass_factored": "one pass, factored convolutions",
     "one_pass_calibrated": "one pass, calibrated",
-    "svi": "30 draws, mean of ten sets",
+    "svi": "30 draws",
     "svi_all": "300 draws",
     "onnx_runtime": "posterior mean, ONNX Runtime",
     "svi_predrawn": "30 draws made beforehand, vectorized, PyTorch",
@@ -28,18 +28,24 @@ _TITLES = {
 def quality(rows: Sequence[Measurement]) -> str:
     """A line a posterior and way to predict."""
     found: dict[tuple[str, str, str], dict[str, float]] = {}
+    several: set[tuple[str, str, str]] = set()
     for row in latest(rows):
         if row.what in _QUALITY and row.value is not None and "way" in row.of:
             key = (str(row.of["posterior"]), str(row.of["way"]), str(row.of["inputs"]))
             found.setdefault(key, {})[row.what] = row.value
+            if row.repeats > 1:
+                several.add(key)
+    ways, posteriors = [*_TITLES], [*dict.fromkeys(posterior for posterior, *_ in found)]
+    ordered = sorted(found, key=lambda key: (posteriors.index(key[0]), ways.index(key[1])))
     lines = [
         [
             posterior,
-            _TITLES[way],
+            _TITLES[way] + (", mean of ten sets" if (posterior, way, inputs) in several else ""),
             inputs,
             *(f"{scale * line[what]:.{digits}f}" for what, (_, scale, digits) in _QUALITY.items()),
         ]
-        for (posterior, way, inputs), line in found.items()
+        for posterior, way, inputs in ordered
+        for line in (found[posterior, way, inputs],)
     ]
     return table(["posterior", "way", "inputs", *(title for title, _, _ in _QUALITY.values())], lines)
 
