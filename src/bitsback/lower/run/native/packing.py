@@ -242,7 +242,7 @@ def _layer(plan: Plan, step: Product, at: tuple[Place, ...], how: tuple[Tile, in
 def default_tile(plan: Plan, step: Product, batch: int) -> Tile:
     """A tile whose sums, with the weights of one input and what multiplies them, fill sixteen registers and spill none.
 
-    Unrolled four times, which is what trials of `bitsback tune` chose most often.
+    Unrolled four times, which is what trials of `bitsback tune` chose most often, but for vectors of several inputs.
     """
     target = plan.maps[step.target]
     vectors = padded(target.channels) // LANES
@@ -250,4 +250,5 @@ def default_tile(plan: Plan, step: Product, batch: int) -> Tile:
     two = step.weights.summed(random=plan.random[step.source])
     room = 6 if two else 12
     wide = min(vectors, room if positions == 1 else 2 if two else 3)
-    return Tile(min(positions, max(1, room // wide)), wide, unroll=4)
+    several = positions > 1 and target.height * target.width == 1
+    return Tile(min(positions, max(1, room // wide)), wide, unroll=1 if several else 4)

@@ -263,8 +263,8 @@ def cost(plan: Plan) -> tuple[int, int]:
         if isinstance(step, Product):
             target, weight = plan.maps[step.target], step.weights
             each = weight.mean.size * target.height * target.width
-            full = isinstance(weight.var, np.ndarray)
+            own = isinstance(weight.var, np.ndarray | Halves)
             squares = plan.random[step.source] and not isinstance(weight.var, Factored)
-            operations += each * (1 + full + squares)
-            stored += 4 * weight.mean.size * (1 + full)
+            operations += each * (1 + own + squares)
+            stored += 4 * weight.mean.size * (1 + isinstance(weight.var, np.ndarray))
     return operations, stored
