@@ -7,6 +7,7 @@ import numpy as np
 from bitsback.artifact.container import Artifact
 from bitsback.artifact.manifest import AbstainRule, Input, Manifest, Normalization
 from bitsback.lower.run.native.library import Entry, Library
+from bitsback.lower.run.native.packing import Tile
 from bitsback.lower.run.native.plan import Map, Plan, Product, Weights
 from bitsback.runtime.native import with_libraries
 from tests.lower.run import graphs
@@ -44,9 +45,12 @@ def plan() -> Plan:
     return Plan("classification", graphs.SHAPE, mean, scale, steps, maps, (False, False), points, one, none, none)
 
 
+TILES = {8: {0: Tile(8, 1)}, 1: {0: Tile(1, 1)}}
+"""Said, for what is customary may change."""
+
+
 def native() -> Artifact:
     """The same with libraries of one member for two targets, whose code is none."""
-    libraries = [
-        Library(target, f"no code for {target}".encode(), (Entry(8), Entry(1))) for target in ("x86-64-v3", "aarch64")
-    ]
+    entries = Entry(8, TILES[8]), Entry(1, TILES[1])
+    libraries = [Library(target, f"no code for {target}".encode(), entries) for target in ("x86-64-v3", "aarch64")]
     return with_libraries(artifact(), plan(), libraries)

@@ -59,7 +59,7 @@ def test_what_a_user_can_do_wrong_is_one_line(model, call):
     model.with_name("damaged.jsonl").write_text('{"format":"bitsback-tuning","layout":2,"version":1}\n{"device": 3}\n')
     before = model.read_bytes()
     for words, said in (
-        ([model, "--device", "emulated-aarch64"], "emulated-aarch64 is no device that can be timed"),
+        ([model, "--device", "emulated-aarch64"], "never how long it takes"),
         ([model, "--device", "board"], "there is no device 'board'"),
         ([model, "--plot", "tuning.gif"], "--plot tuning.gif is neither a .png nor a .svg"),
         ([model, "--batch", "2"], "functions for batches 1, 4 and not for 2"),

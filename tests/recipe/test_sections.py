@@ -20,7 +20,7 @@ ELSEWHERE = {
     bitsback.FitSettings: {"optimization", "temperature", "seed"},
     bitsback.MeanField: {"starts"},
     bitsback.Promise: {"thresholds"},
-    sections.LatencySettings: {"batch", "device"},
+    sections.LatencySettings: {"batch", "device", "again"},
 }
 
 

@@ -155,5 +155,5 @@ def test_a_run_ships_the_propagated_form(tmp_path):
     for form in ("point", "ensemble", "propagated"):
         assert {("nll", "dense", form), ("nll", "compressed", form), ("latency", "compressed", form)} <= rows
     assert {row.of.get("points") for row in run.rows() if row.of.get("form") == "propagated" and row.what == "nll"} >= {
-        64
+        128
     }

@@ -7,13 +7,12 @@ of random positions comes later. With ⟨·⟩ an average over the n positions, 
 """
 
 import itertools
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from tvm import tirx
 
 from bitsback.lower.build.native.arithmetic import rectified
+from bitsback.lower.build.native.carried import added, channels_of, common_of, everywhere, kept, share_of, var_of
 from bitsback.lower.build.native.code import LANES, Code, Registers, low_half, scalar, spread, vector
 from bitsback.lower.build.native.pointwise import offset, write
 from bitsback.lower.build.native.product import Block, blocks, weighed
@@ -21,7 +20,6 @@ from bitsback.lower.run.native.layout import Place
 from bitsback.lower.run.native.packing import Arrangement, Layer
 from bitsback.lower.run.native.plan import Largest, Product, Step, Sum
 
-_TINY = 1e-30
 _AT_ONCE = 6  # sums that need not wait for one another
 
 
@@ -82,7 +80,7 @@ def _taps(code: Code, layer: Layer, scratch: Any, each: Any) -> None:
                 for index, start in enumerate(starts):
                     sums[index] = sums[index] + vector(scratch, source.mean + at + start)
 
-            _everywhere(code, target, position)
+            everywhere(code, target, position)
             for index, start in enumerate(starts):
                 average = code.let(sums[index] * spread(1 / count))
                 value = average * average
@@ -126,7 +124,7 @@ def _weigh(block: Block, each: Any, tied: Any) -> None:
     code.loop(source.map.channels, channel, "channel")
     for column in columns:
         at = each * layer.target.stride + block.first + column * LANES
-        code.store(scratch, _common(layer.target) + at, sums[column] * spread(layer.step.factor))
+        code.store(scratch, common_of(layer.target) + at, sums[column] * spread(layer.step.factor))
 
 
 def _begun(block: Block, tied: Any) -> Registers:
@@ -182,7 +180,7 @@ def rectify(code: Code, scratch: Any, source: Place, target: Place) -> None:
 
         def position(row: Any, column: Any) -> None:
             read = offset(source, each, row, column) + at
-            mean, var = (code.let(vector(scratch, start + read)) for start in (source.mean, _var(source)))
+            mean, var = (code.let(vector(scratch, start + read)) for start in (source.mean, var_of(source)))
             found = rectified(code, mean, var)
             write(code, scratch, target, offset(target, each, row, column) + at, (found.mean, found.var))
             first = code.let(found.lower * found.std)
@@ -190,127 +188,15 @@ def rectify(code: Code, scratch: Any, source: Place, target: Place) -> None:
             for which, part in enumerate(parts):
                 sums[which] = sums[which] + part
 
-        _everywhere(code, source, position)
+        everywhere(code, source, position)
         std, var, first, first2, second, second2, after = (
             code.let(sums[which] * spread(1 / count)) for which in range(len(names))
         )
-        before = vector(scratch, _common(source) + each * source.stride + at)
-        share = _share(code, before, std, var, count)
+        before = vector(scratch, common_of(source) + each * source.stride + at)
+        share = share_of(code, before, std, var, count)
         half = code.let(share * share * spread(0.5))
         rest = code.let(tirx.max(after - share * first2 - half * second2, spread(0.0)))
         whole = share * first * first + half * second * second + rest * spread(1 / count)
-        code.store(scratch, _common(target) + each * target.stride + at, whole)
+        code.store(scratch, common_of(target) + each * target.stride + at, whole)
 
-    _channels(code, source, channels)
-
-
-def kept(code: Code, scratch: Any, source: Place, target: Place) -> None:
-    """S where positions correlate as before: after a pool."""
-    views = _View(source), _View(target)
-
-    def channels(each: Any, index: Any) -> None:
-        found = _kept(code, scratch, views, (each, index * LANES))
-        code.store(scratch, _common(target) + each * target.stride + index * LANES, found)
-
-    _channels(code, target, channels)
-
-
-def added(code: Code, scratch: Any, places: tuple[Place, Place, Place], step: Sum) -> None:
-    """S of a sum of independent values, one of them perhaps looked at through a view."""
-    first, other, target = places
-    thinned = _View(other, step.second.step, (target.map.height, target.map.width))
-    reach = range(step.second.channel // LANES, (step.second.channel + other.stride) // LANES)
-
-    def one(each: Any) -> None:
-        for index in range(target.stride // LANES):
-            at = index * LANES
-            parts = []
-            if first.common is not None:
-                parts.append(vector(scratch, first.common + each * first.stride + at))
-            if other.common is not None and index in reach:
-                inside = at - step.second.channel
-                if step.second.step == (1, 1):
-                    parts.append(vector(scratch, other.common + each * other.stride + inside))
-                else:
-                    parts.append(_kept(code, scratch, (_View(other), thinned), (each, inside)))
-            whole = parts[0] if parts else spread(0.0)
-            for part in parts[1:]:
-                whole = whole + part
-            code.store(scratch, _common(target) + each * target.stride + at, whole * spread(step.factor))
-
-    code.loop(target.batch, one, "each")
-
-
-@dataclass(frozen=True)
-class _View:
-    """Every n-th row and column of a value, of which there are so many."""
-
-    of: Place
-    step: tuple[int, int] = (1, 1)
-    shape: tuple[int, int] | None = None
-
-    @property
-    def positions(self) -> tuple[int, int]:
-        return self.shape or (self.of.map.height, self.of.map.width)
-
-    def spreads(self, code: Code, scratch: Any, each: Any, at: Any) -> tuple[Any, Any]:
-        """⟨std⟩ and ⟨var⟩ of the channels at `at`."""
-        sums = code.registers(2)
-        for which in range(2):
-            sums[which] = spread(0.0)
-
-        def position(row: Any, column: Any) -> None:
-            where = offset(self.of, each, row * self.step[0], column * self.step[1]) + at
-            var = code.let(vector(scratch, _var(self.of) + where))
-            sums[0] = sums[0] + tirx.sqrt(var)
-            sums[1] = sums[1] + var
-
-        rows, columns = self.positions
-        code.loop(rows, lambda row: code.loop(columns, lambda column: position(row, column), "column"), "row")
-        std, var = (code.let(sums[which] * spread(1 / (rows * columns))) for which in range(2))
-        return std, var
-
-
-def _kept(code: Code, scratch: Any, views: tuple[_View, _View], where: tuple[Any, Any]) -> Any:
-    before, after = views
-    each, at = where
-    common = vector(scratch, _common(before.of) + each * before.of.stride + at)
-    rows, columns = before.positions
-    share = _share(code, common, *before.spreads(code, scratch, each, at), rows * columns)
-    std, var = after.spreads(code, scratch, each, at)
-    rows, columns = after.positions
-    return code.let(share * std * std + (spread(1.0) - share) * var * spread(1 / (rows * columns)))
-
-
-def _share(code: Code, common: Any, std: Any, var: Any, count: int) -> Any:
-    apart = code.let(var * spread(1 / count))
-    together = code.let(tirx.max(std * std - apart, spread(_TINY)))
-    return code.let(tirx.max(tirx.min((common - apart) / together, spread(1.0)), spread(0.0)))
-
-
-def _channels(code: Code, place: Place, body: Callable[[Any, Any], None]) -> None:
-    """Every vector of channels of every input."""
-    code.loop(
-        place.batch,
-        lambda each: code.loop(place.stride // LANES, lambda index: body(each, index), "channels"),
-        "each",
-    )
-
-
-def _everywhere(code: Code, place: Place, body: Callable[[Any, Any], None]) -> None:
-    """Every position of a map."""
-    code.loop(
-        place.map.height,
-        lambda row: code.loop(place.map.width, lambda column: body(row, column), "column"),
-        "row",
-    )
-
-
-def _common(place: Place) -> int:
-    assert place.common is not None
-    return place.common
-
-
-def _var(place: Place) -> int:
-    assert place.var is not None
-    return place.var
+    channels_of(code, source, channels)
