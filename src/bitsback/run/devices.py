@@ -14,11 +14,14 @@ from bitsback.lower.build.remote.session import Limits
 from bitsback.lower.build.remote.tracker import registered
 from bitsback.lower.run.native.targets import runnable
 from bitsback.measure.device import cpu_model
-from bitsback.measure.emulated import NEVER_TIMED
 from bitsback.measure.native import Bench, Here
 
 HERE = "cpu"
 """This machine."""
+NEVER_TIMED = (
+    f"{EMULATED} says what a library answers and never how long it takes, for an emulator's time is no processor's; time it "
+    "on a device that is one"
+)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bitsback.artifact.container import read
 from bitsback.errors import ArtifactError, RecipeError
-from bitsback.measure.emulated import Emulated
+from bitsback.lower.build.native.emulation.session import DEVICE, TARGET, EmulatedSession
 from bitsback.runtime.native import library_for
 from bitsback.runtime.predictor import Predictor
 
@@ -23,9 +23,9 @@ def load_emulated(path: str | Path, threads: int = 1) -> Predictor:
     """
     if threads != 1:
         raise RecipeError(f"threads is {threads}; a native library uses 1")
-    artifact, device = read(path), Emulated()
+    artifact = read(path)
     try:
-        plan, library = library_for(artifact, device.targets, f"the device is {device.name}")
-        return Predictor(artifact.manifest, device.opened(plan, library))
+        plan, library = library_for(artifact, (TARGET,), f"the device is {DEVICE}")
+        return Predictor(artifact.manifest, EmulatedSession(plan, library))
     except ArtifactError as error:
-        raise ArtifactError(f"{path} cannot be run on {device.name}: {error}") from error
+        raise ArtifactError(f"{path} cannot be run on {DEVICE}: {error}") from error
