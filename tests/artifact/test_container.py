@@ -15,7 +15,7 @@ from tests.artifact import golden
 
 GOLDEN = {
     golden.PATH: (golden.artifact, "4c41b1dc48501ef0fb601d8a9d71037792cb2317e0810fcb8919035eddf1636e"),
-    golden.NATIVE: (golden.native, "28da7c01e31e08ea9a66e30c175490f8dd49b5957f52af2d8e301d03779b8b81"),
+    golden.NATIVE: (golden.native, "c24fdbb44c0043a8647c158d9442df0ea6368cf6a962d26a1981515734be286c"),
 }
 each_file = pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 

@@ -172,11 +172,18 @@ def test_factors_of_variances_are_in_it():
 
 
 @pytest.mark.parametrize(
-    "tile", [Tile(1, 1, unroll=4, sums=2), Tile(2, 3, across=True), Tile(3, 4, unroll=8, sums=4, across=True)]
+    "tile",
+    [
+        Tile(1, 1, unroll=4, sums=2),
+        Tile(2, 3, across=True),
+        Tile(3, 4, unroll=8, sums=4, across=True),
+        Tile(3, 2, unroll=2, sums=2, apart=True),
+    ],
 )
-def test_no_tile_changes_what_is_computed(tile):
+@pytest.mark.parametrize("form", FORMS)
+def test_no_tile_changes_what_is_computed(tile, form):
     torch.manual_seed(0)
-    of = program(Residual(), (2, 11, 7), FORMS["propagated"])
+    of = program(Residual(), (2, 11, 7), FORMS[form])
     tiles = {index: tile for index, step in enumerate(plan_of(of).steps) if isinstance(step, Product)}
     check(of, [Entry(2, tiles)], 2)
 

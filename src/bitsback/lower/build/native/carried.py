@@ -65,9 +65,7 @@ class _View:
 
     def spreads(self, code: Code, scratch: Any, each: Any, at: Any) -> tuple[Any, Any]:
         """⟨std⟩ and ⟨var⟩ of the channels at `at`."""
-        sums = code.registers(2)
-        for which in range(2):
-            sums[which] = spread(0.0)
+        sums = code.filled(2, 0.0)
 
         def position(row: Any, column: Any) -> None:
             where = offset(self.of, each, row * self.step[0], column * self.step[1]) + at

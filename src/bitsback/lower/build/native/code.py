@@ -42,6 +42,13 @@ class Code:
         self.add(tirx.AllocBuffer(buffer, _INLINE))
         return Registers(self, buffer)
 
+    def filled(self, count: int, value: float) -> "Registers":
+        """`count` of them that begin with a number in every lane."""
+        found = self.registers(count)
+        for index in range(count):
+            found[index] = spread(value)
+        return found
+
     def let(self, value: Any) -> Any:
         """A number or vector, computed once.
 

@@ -86,8 +86,7 @@ def _shares(head: _Head) -> Any:
     """Every class's probability at every point, with its logarithm, into the scratch buffer; the mean entropy."""
     code = head.code
     deviations = _deviations(head)
-    entropies = code.registers(1)
-    entropies[0] = spread(0.0)
+    entropies = code.filled(1, 0.0)
 
     def group(index: Any) -> None:
         alive = code.let(
@@ -135,11 +134,9 @@ def _at_points(head: _Head, index: int, group: Any, deviations: Any) -> Any:
 def _summed_up(head: _Head, mean_out: Any) -> Any:
     """The mean of the probabilities, written; and the mean divergence from it."""
     code, groups, count = head.code, head.points.groups, head.points.count
-    spent = code.registers(1)
-    spent[0] = spread(0.0)
+    spent = code.filled(1, 0.0)
     for each in range(head.classes):
-        both = code.registers(1)
-        both[0] = spread(0.0)
+        both = code.filled(1, 0.0)
 
         def gather(group: Any, each: int = each, both: Any = both) -> None:
             both[0] = both[0] + vector(head.scratch, head.share(each, group))

@@ -118,8 +118,7 @@ def average(code: Code, scratch: Any, source: Place, target: Place, factor: floa
 
     def channels(each: Any, index: Any) -> None:
         at = index * LANES
-        total = code.registers(1)
-        total[0] = spread(0.0)
+        total = code.filled(1, 0.0)
 
         def position(row: Any, column: Any) -> None:
             total[0] = total[0] + vector(scratch, source.mean + offset(source, each, row, column) + at)

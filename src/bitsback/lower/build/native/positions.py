@@ -12,10 +12,11 @@ from typing import Any
 from tvm import tirx
 
 from bitsback.lower.build.native.arithmetic import rectified
+from bitsback.lower.build.native.block import Block, blocks
 from bitsback.lower.build.native.carried import added, channels_of, common_of, everywhere, kept, share_of, var_of
-from bitsback.lower.build.native.code import LANES, Code, Registers, low_half, scalar, spread, vector
+from bitsback.lower.build.native.code import LANES, Code, Registers, scalar, spread, vector
 from bitsback.lower.build.native.pointwise import offset, write
-from bitsback.lower.build.native.product import Block, blocks, weighed
+from bitsback.lower.build.native.tied import weighed
 from bitsback.lower.run.native.layout import Place
 from bitsback.lower.run.native.packing import Arrangement, Layer
 from bitsback.lower.run.native.plan import Largest, Product, Step, Sum
@@ -71,9 +72,7 @@ def _taps(code: Code, layer: Layer, scratch: Any, each: Any) -> None:
     for line, row in enumerate(range(layer.packed.rows)):
         for first in range(0, layer.tap_row, _AT_ONCE * LANES):
             starts = range(first, min(first + _AT_ONCE * LANES, layer.tap_row), LANES)
-            sums = code.registers(len(starts))
-            for index in range(len(starts)):
-                sums[index] = spread(0.0)
+            sums = code.filled(len(starts), 0.0)
 
             def position(down: Any, right: Any, row: int = row, starts: range = starts, sums: Any = sums) -> None:
                 at = inset + (down * stride[0] + row) * source.row + right * (stride[1] * source.stride)
@@ -142,29 +141,16 @@ def _begun(block: Block, tied: Any) -> Registers:
 def _passed(block: Block, sums: Registers, number: Any) -> Registers:
     """Σ_o f_o E w_o of a channel; what its taps add to the sums by weights with a variance of their own is added."""
     code, layer = block.code, block.layer
-    passed = code.registers(block.vectors)
-    for column in range(block.vectors):
-        passed[column] = spread(0.0)
+    passed = code.filled(block.vectors, 0.0)
     for tap, share in enumerate(_shares(layer)):
         k = tap * layer.source.stride
         row, rest = divmod(k, layer.packed.run)
         squared = code.let(spread(scalar(block.scratch, layer.room + row * layer.tap_row + rest + number)))
-        for column, (mean, var) in enumerate(_moments(block, k + number)):
+        for column, mean in enumerate(block.means(k + number)):
             passed[column] = passed[column] + mean * spread(share)
-            if var is not None:
-                sums[column] = sums[column] + var * squared
+        for column, var in enumerate(block.variances(k + number)):
+            sums[column] = sums[column] + var * squared
     return passed
-
-
-def _moments(block: Block, k: Any) -> list[tuple[Any, Any]]:
-    """Mean and variance, if each has one of its own, of the weights from input k to the outputs of a block."""
-    layer, code = block.layer, block.code
-    start = block.at + k * (layer.stored * block.vectors * LANES)
-    columns = range(block.vectors)
-    means = [code.let(vector(block.weights, start + column * LANES)) for column in columns]
-    if layer.full:
-        return [(means[each], vector(block.weights, start + (block.vectors + each) * LANES)) for each in columns]
-    return [(mean, code.let(low_half(mean)) if layer.halves else None) for mean in means]
 
 
 def rectify(code: Code, scratch: Any, source: Place, target: Place) -> None:
@@ -174,9 +160,7 @@ def rectify(code: Code, scratch: Any, source: Place, target: Place) -> None:
     def channels(each: Any, index: Any) -> None:
         at = index * LANES
         names = ("std", "var", "first", "first²", "second", "second²", "after")
-        sums = code.registers(len(names))
-        for which in range(len(names)):
-            sums[which] = spread(0.0)
+        sums = code.filled(len(names), 0.0)
 
         def position(row: Any, column: Any) -> None:
             read = offset(source, each, row, column) + at

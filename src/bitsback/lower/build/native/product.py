@@ -10,20 +10,23 @@ for all outputs. A tile of positions by vectors of outputs is held in registers.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from tvm import tirx
 
-from bitsback.lower.build.native.code import LANES, Code, Registers, low_half, number, scalar, spread, vector
+from bitsback.lower.build.native.block import Block, blocks
+from bitsback.lower.build.native.code import LANES, Code, Registers, scalar, spread, vector
 from bitsback.lower.build.native.pointwise import write
+from bitsback.lower.build.native.tied import totals
 from bitsback.lower.run.native.packing import Layer
+
+_MEAN, _VAR = 0, 1
 
 
 def product(code: Code, layer: Layer, weights: Any, scratch: Any) -> None:
     """The whole layer."""
     if layer.products:
-        _totals(code, layer, weights, scratch)
+        totals(code, layer, weights, scratch)
     if layer.tile.across:
         _positions(
             code,
@@ -39,47 +42,6 @@ def product(code: Code, layer: Layer, weights: Any, scratch: Any) -> None:
         )
 
 
-def blocks(code: Code, layer: Layer, buffers: tuple[Any, Any], body: Callable[["Block"], None]) -> None:
-    """Every block of outputs."""
-    first = 0
-    offset = layer.numbers
-    equal = sum(1 for each in layer.packed.blocks if each == layer.packed.blocks[0])
-    per = layer.packed.rows * layer.packed.run * layer.stored * LANES
-    groups = [(equal, layer.packed.blocks[0])] + [(1, each) for each in layer.packed.blocks[equal:]]
-    for count, vectors in groups:
-        start, at = first, offset
-        code.loop(
-            count,
-            lambda block, start=start, at=at, vectors=vectors: body(
-                Block(
-                    code,
-                    layer,
-                    *buffers,
-                    vectors,
-                    start + block * vectors * LANES,
-                    at + block * per * vectors,
-                )
-            ),
-            "block",
-        )
-        first, offset = first + count * vectors * LANES, offset + count * per * vectors
-
-
-@dataclass(frozen=True)
-class Block:
-    """So many vectors of outputs, from the output `first` on, whose weights begin at `at`."""
-
-    code: Code
-    layer: Layer
-    weights: Any
-    scratch: Any
-    vectors: int
-    first: Any
-    at: Any
-
-
-_AT_ONCE = 4
-"""Sums of one number that need not wait for one another."""
 _Body: TypeAlias = Callable[[list[Any], list[Any]], None]
 """Is given where each position of a tile is read, and where its first output is written."""
 
@@ -114,10 +76,21 @@ def _positions(code: Code, layer: Layer, body: _Body) -> None:
 
 
 def _tile(block: Block, read: list[Any], written: list[Any]) -> None:
+    """The moments of some outputs at some positions; each after the other, the same registers hold more of them."""
+    moments = (_MEAN, _VAR) if block.layer.summed else (_MEAN,)
+    together = [(each,) for each in moments] if block.layer.tile.apart else [moments]
+    sums: dict[int, Registers] = {}
+    for some in together:
+        sums |= _summed(block, read, some)
+    _write(block, sums, written)
+
+
+def _summed(block: Block, read: list[Any], moments: tuple[int, ...]) -> dict[int, Registers]:
+    """Some moments, of each position and vector."""
     code, layer = block.code, block.layer
-    sums = [_biases(block, len(read))]
-    count = len(read) * block.vectors * (2 if layer.summed else 1)
-    sums += [_nothing(code, count) for _ in range(1, layer.tile.sums)]
+    sums = [{moment: _biases(block, len(read), moment) for moment in moments}]
+    count = len(read) * block.vectors
+    sums += [{moment: code.filled(count, 0.0) for moment in moments} for _ in range(1, layer.tile.sums)]
 
     def line(kernel_row: Any) -> None:
         unroll = layer.tile.unroll
@@ -132,44 +105,33 @@ def _tile(block: Block, read: list[Any], written: list[Any]) -> None:
 
     code.loop(layer.packed.rows, line, "kernel_row")
     for others in sums[1:]:
-        for index in range(count):
-            sums[0][index] = sums[0][index] + others[index]
-    _write(block, sums[0], written)
+        for moment in moments:
+            for index in range(count):
+                sums[0][moment][index] = sums[0][moment][index] + others[moment][index]
+    return sums[0]
 
 
-def _nothing(code: Code, count: int) -> Registers:
-    """Sums that begin with zero."""
-    registers = code.registers(count)
-    for index in range(count):
-        registers[index] = spread(0.0)
-    return registers
-
-
-def _biases(block: Block, positions: int) -> Registers:
-    """The sums of a tile, begun with the biases: for each position and vector the mean, and the variance if there is one."""
-    moments = 2 if block.layer.summed else 1
+def _biases(block: Block, positions: int, moment: int) -> Registers:
+    """The sums of a tile for one moment, begun with the biases'."""
     width = block.layer.packed.bias.shape[1]
-    registers = block.code.registers(positions * block.vectors * moments)
-    for index in range(positions * block.vectors * moments):
-        column, moment = index // moments % block.vectors, index % moments
+    registers = block.code.registers(positions * block.vectors)
+    for index in range(positions * block.vectors):
+        column = index % block.vectors
         registers[index] = vector(block.weights, block.layer.bias + moment * width + block.first + column * LANES)
     return registers
 
 
-def _write(block: Block, registers: Registers, written: list[Any]) -> None:
+def _write(block: Block, sums: dict[int, Registers], written: list[Any]) -> None:
     code, layer, target = block.code, block.layer, block.layer.target
     for each, at in enumerate(written):
         slot = layer.room + tirx.truncdiv(at, target.stride) * len(layer.products)
-        totals = [code.let(spread(scalar(block.scratch, slot + which))) for which in range(len(layer.products))]
+        factors = [code.let(spread(scalar(block.scratch, slot + which))) for which in range(len(layer.products))]
         for column in range(block.vectors):
             index = each * block.vectors + column
-            moments = (registers[index], None)
+            var = None
             if target.var is not None:
-                mean, var = (
-                    (registers[2 * index], registers[2 * index + 1]) if layer.summed else (registers[index], None)
-                )
-                moments = (mean, _finished(block, var, totals, column))
-            write(code, block.scratch, target, at + block.first + column * LANES, moments)
+                var = _finished(block, sums[_VAR][index] if layer.summed else None, factors, column)
+            write(code, block.scratch, target, at + block.first + column * LANES, (sums[_MEAN][index], var))
 
 
 def _finished(block: Block, var: Any, totals: list[Any], column: int) -> Any:
@@ -184,113 +146,21 @@ def _finished(block: Block, var: Any, totals: list[Any], column: int) -> Any:
     return block.code.let(var)
 
 
-def _accumulate(block: Block, registers: Any, read: list[Any], at: tuple[Any, Any]) -> None:
+def _accumulate(block: Block, sums: dict[int, Registers], read: list[Any], at: tuple[Any, Any]) -> None:
     """What one number of each position's input adds."""
-    code, layer, scratch = block.code, block.layer, block.scratch
-    kernel_row, k = at
-    source, moments = layer.source, 2 if layer.summed else 1
-    means, variances, squares = _weights(block, kernel_row * layer.packed.run + k)
-    pairs = [(source.mean, means, 0), (source.second, variances, 1), (source.var, squares, 1)]
+    code, source, (kernel_row, k) = block.code, block.layer.source, at
+    number = kernel_row * block.layer.packed.run + k
+    pairs: list[tuple[Any, list[Any], int]] = []
+    if _MEAN in sums:
+        pairs.append((source.mean, block.means(number), _MEAN))
+    if _VAR in sums:
+        pairs += [(source.second, block.variances(number), _VAR), (source.var, block.squares(number), _VAR)]
     for each, position in enumerate(read):
-        apart = position + kernel_row * source.row + k
+        where = position + kernel_row * source.row + k
         for offset, weights, moment in pairs:
             if not weights:
                 continue
-            value = code.let(spread(scalar(scratch, offset + apart)))
+            value = code.let(spread(scalar(block.scratch, offset + where)))
             for column, weight in enumerate(weights):
-                index = (each * block.vectors + column) * moments + moment
-                registers[index] = registers[index] + value * weight
-
-
-def _weights(block: Block, k: Any) -> tuple[list[Any], list[Any], list[Any]]:
-    """Means, variances and squares of the means of the weights from one number of the input, those that are asked for."""
-    code, layer = block.code, block.layer
-    where = block.at + k * (layer.stored * block.vectors * LANES)
-    parts = [
-        [
-            code.let(vector(block.weights, where + (part * block.vectors + column) * LANES))
-            for column in range(block.vectors)
-        ]
-        for part in range(layer.stored)
-    ]
-    means, variances, squares = parts[0], [], []
-    if layer.full:
-        variances = parts[1]
-    elif layer.halves:
-        variances = [code.let(low_half(each)) for each in means]
-    if layer.squares:
-        squares = parts[-1] if layer.packed.squared else [code.let(each * each) for each in means]
-    return means, variances, squares
-
-
-def _totals(code: Code, layer: Layer, weights: Any, scratch: Any) -> None:
-    """Σ x r of every position and every product, into the room: one sum for all outputs."""
-    source, target, stride = layer.source, layer.target, layer.step.stride
-    inset = source.start - layer.step.padding[0] * source.row - layer.step.padding[1] * source.stride
-    moments = [each for each in (source.second, source.var) if each is not None][: len(layer.products)]
-
-    def position(each: Any, row: Any, column: Any) -> None:
-        read = each * source.each + row * (source.row * stride[0]) + column * (source.stride * stride[1]) + inset
-        slot = (
-            each * (target.each // target.stride) + row * (target.row // target.stride) + target.start // target.stride
-        )
-        sums = [(moment + read, inputs) for moment, (inputs, _) in zip(moments, layer.products, strict=True)]
-        for which, total in enumerate(weighed(code, layer, (weights, scratch), sums, source.row)):
-            code.put(scratch, layer.room + (slot + column) * len(layer.products) + which, total)
-
-    code.loop(
-        target.batch,
-        lambda each: code.loop(
-            target.map.height,
-            lambda row: code.loop(target.map.width, lambda column: position(each, row, column), "column"),
-            "row",
-        ),
-        "each",
-    )
-
-
-def weighed(code: Code, layer: Layer, buffers: tuple[Any, Any], sums: list[tuple[Any, int]], row: int) -> list[Any]:
-    """Σ x r over all that an output reads.
-
-    Args:
-        code: Where to.
-        layer: Whose.
-        buffers: Constants and scratch.
-        sums: For each where the x of the first kernel row lie in the scratch buffer, and the r in the constants.
-        row: How far the x of the next kernel row are.
-    """
-    weights, scratch = buffers
-    run = layer.packed.run
-    turns, rest = divmod(run // LANES, _AT_ONCE)
-    registers = _nothing(code, _AT_ONCE * len(sums))
-
-    def line(kernel_row: Any) -> None:
-        def step(first: Any, count: int) -> None:
-            for which, (start, factors) in enumerate(sums):
-                for lane in range(count):
-                    x = vector(scratch, start + kernel_row * row + (first + lane) * LANES)
-                    r = vector(weights, factors + kernel_row * run + (first + lane) * LANES)
-                    index = which * _AT_ONCE + lane
-                    registers[index] = registers[index] + x * r
-
-        code.loop(turns, lambda turn: step(turn * _AT_ONCE, _AT_ONCE), "k")
-        step(turns * _AT_ONCE, rest)
-
-    code.loop(layer.packed.rows, line, "kernel_row")
-    return [_together(code, layer, buffers, (registers, which), (each, row)) for which, each in enumerate(sums)]
-
-
-def _together(
-    code: Code, layer: Layer, buffers: tuple[Any, Any], of: tuple[Registers, int], at: tuple[tuple[Any, int], int]
-) -> Any:
-    """The sum over the lanes of some registers, and of what fills no vector."""
-    (registers, which), ((start, factors), row) = of, at
-    weights, scratch = buffers
-    first, run = which * _AT_ONCE, layer.packed.run
-    for lane in range(1, _AT_ONCE):
-        registers[first] = registers[first] + registers[first + lane]
-    total = registers.total(first)
-    for k in range(run // LANES * LANES, run):
-        for each in range(layer.packed.rows):
-            total = total + scalar(scratch, start + each * row + k) * scalar(weights, factors + each * run + k)
-    return code.let(total + number(0.0))
+                index = each * block.vectors + column
+                sums[moment][index] = sums[moment][index] + value * weight

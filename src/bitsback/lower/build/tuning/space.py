@@ -31,9 +31,10 @@ def space(shape: Shape, target: str) -> tuple[Tile, ...]:
     """
     out, vectors = shape.out, padded(shape.outputs) // LANES
     count = shape.batch if out.height == out.width == 1 else out.width
-    room = (_REGISTERS[target] - _BESIDE) // (2 if shape.summed else 1)
+    room = _REGISTERS[target] - _BESIDE
+    together = room // 2 if shape.summed else room
     found = [
-        Tile(positions, wide, unroll, sums, across)
+        Tile(positions, wide, unroll, sums, across, apart)
         for positions in range(1, min(count, room) + 1)
         for wide in range(1, min(vectors, room // positions) + 1)
         for unroll in _UNROLLS
@@ -42,6 +43,7 @@ def space(shape: Shape, target: str) -> tuple[Tile, ...]:
         for across in (
             (False, True) if positions < shape.batch * out.height * out.width and wide < vectors else (False,)
         )
+        for apart in (positions * wide * sums > together,)  # both moments in registers, while they fit
     ]
     first = customary(shape)
     return (first, *(tile for tile in found if tile != first))

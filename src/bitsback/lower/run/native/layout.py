@@ -12,7 +12,7 @@ from bitsback.lower.run.native.plan import Average, Map, Plan, Product, sources
 LANES = 8  # TVM splits what a target has no vector for, and LLVM joins two where it has a wider one
 """Of a vector of float32."""
 
-VERSION = 2
+VERSION = 3
 """Of where everything lies, here and in `packing`: a library finds nothing where another version put it."""
 
 

@@ -25,6 +25,7 @@ class Tile:
         unroll: how many numbers of the input are added up without a test for the end between them.
         sums: how many sums each output is added up in, in turns, so that an addition need not wait for the one before it.
         across: whether all outputs of some positions come before the next positions, and not the reverse.
+        apart: whether the means of a tile are summed first and its variances then, so that more of either fit the registers.
     """
 
     positions: int
@@ -32,6 +33,7 @@ class Tile:
     unroll: int = 1
     sums: int = 1
     across: bool = False
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Packed:
 
     Attributes:
         numbers: blocks of `vectors` vectors of outputs; in a block, for each kernel row and then each number of the run below
-            it, the means, then the variances if each has its own, then the squares of the means if these are `squared`.
+            it, the means, then the variances if each has its own, then the squares of the means if these are `squared`; where
+            a tile sums moments apart, all means of a block, then all variances, then all squares.
         bias: `[1 or 2, padded outputs]`, means and variances.
         products: of what is in product form, variances and then squares, the inputs' part `[rows, run]` and the outputs'
             `[padded outputs]`.
@@ -58,8 +61,8 @@ class Packed:
     squared: bool
 
 
-def pack(weights: Weights, source: Place, vectors: int, *, squared: bool = False) -> Packed:
-    """Order the weights of a layer for blocks of so many vectors, with the squares of the means if asked for."""
+def pack(weights: Weights, source: Place, tile: Tile, *, squared: bool = False) -> Packed:
+    """Order the weights of a layer for the blocks of a tile, with the squares of the means if asked for."""
     outputs, rows, columns, channels = weights.mean.shape
     whole = (rows, columns) == (source.map.height, source.map.width) and not any(source.border)
     run_rows, run = (1, rows * columns * source.stride) if whole else (rows, columns * source.stride)
@@ -75,9 +78,9 @@ def pack(weights: Weights, source: Place, vectors: int, *, squared: bool = False
         parts.append(ordered(weights.var))
     if squared:
         parts.append(ordered(weights.mean**2))
-    together = np.stack(parts, 1)  # [K, 1 to 3, width]
-    count = width // LANES
-    blocks = (vectors,) * (count // vectors) + ((count % vectors,) if count % vectors else ())
+    together = np.stack(parts, 0 if tile.apart else 1)  # [1 to 3, K, width] or [K, 1 to 3, width]
+    whole_blocks, rest = divmod(width // LANES, tile.vectors)
+    blocks = (tile.vectors,) * whole_blocks + ((rest,) if rest else ())
     edges = np.cumsum((0, *blocks)) * LANES
     numbers = np.concatenate([together[:, :, low:high].ravel() for low, high in itertools.pairwise(edges)])
     bias = np.zeros((2, width), np.float32)
@@ -233,7 +236,7 @@ def _layer(plan: Plan, step: Product, at: tuple[Place, ...], how: tuple[Tile, in
     source, target = at[step.source], at[step.target]
     several = target.map.height * target.map.width > 1  # positions, for each of which squares would be made anew
     squared = several and plan.random[step.source] and not isinstance(step.weights.var, Factored)
-    packed = pack(step.weights, source, tile.vectors, squared=squared)
+    packed = pack(step.weights, source, tile, squared=squared)
     numbers, bias = constants.add(packed.numbers), constants.add(packed.bias)
     products = tuple((constants.add(inputs), constants.add(outputs)) for inputs, outputs in packed.products)
     return Layer(step, source, target, packed, tile, numbers, bias, products, plan.random[step.target], room)
@@ -242,13 +245,18 @@ def _layer(plan: Plan, step: Product, at: tuple[Place, ...], how: tuple[Tile, in
 def default_tile(plan: Plan, step: Product, batch: int) -> Tile:
     """A tile whose sums, with the weights of one input and what multiplies them, fill sixteen registers and spill none.
 
-    Unrolled four times, which is what trials of `bitsback tune` chose most often, but for vectors of several inputs.
+    Moments are summed apart where a tile has several positions: every weight that is read is then multiplied twice as often.
+    Where there is one position, the weights are what takes time, and their order in memory is the order in which they are read.
     """
     target = plan.maps[step.target]
-    vectors = padded(target.channels) // LANES
     positions = batch if target.height * target.width == 1 else target.width
-    two = step.weights.summed(random=plan.random[step.source])
-    room = 6 if two else 12
-    wide = min(vectors, room if positions == 1 else 2 if two else 3)
-    several = positions > 1 and target.height * target.width == 1
-    return Tile(min(positions, max(1, room // wide)), wide, unroll=1 if several else 4)
+    summed = step.weights.summed(random=plan.random[step.source])
+    apart = summed and positions > 1
+    room = 6 if summed and not apart else 12
+    wide = _evenly(padded(target.channels) // LANES, room if positions == 1 else 3)
+    return Tile(_evenly(positions, room // wide), wide, unroll=4, apart=apart)
+
+
+def _evenly(count: int, most: int) -> int:
+    """How many of `count` go together, at most `most`, so that the last are hardly fewer."""
+    return -(-count // -(-count // most))

@@ -188,12 +188,12 @@ def tile_from(said: Fields) -> Tile:
         ArtifactError: it is none.
     """
     counts = {name: said.of(name, int) for name in ("positions", "vectors", "unroll", "sums")}
-    across = said.of("across", bool)
+    orders = {name: said.of(name, bool) for name in ("across", "apart")}
     said.close()
     wrong = next((name for name, count in counts.items() if not 0 < count <= MOST), None)
     if wrong is not None:
         raise ArtifactError(f"{said.where} has {wrong} {counts[wrong]}; it must be 1 to {MOST}")
-    return Tile(**counts, across=across)
+    return Tile(**counts, **orders)
 
 
 def _entry(fields: Fields, plan: Plan) -> Entry:
