@@ -11,7 +11,7 @@ import bitsback
 from bitsback.posterior.store import load
 
 WORDS = [
-    *("--set", "data.limit=300", "--set", "network.options.hidden=[12]", "--set", "fit.batch=50", "--epochs", "300"),
+    *("--set", "data.limit=300", "--set", "network.options.hidden=[12]", "--set", "fit.batch=50", "--epochs", "60"),
     *("--set", "fit.compile=false"),
 ]
 

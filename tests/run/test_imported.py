@@ -28,10 +28,16 @@ def file(whole_run, tmp_path_factory):
     return path
 
 
-def test_what_was_fitted_here_and_went_elsewhere_comes_back_the_same(file, whole_run, tmp_path):
-    run, packed = chain(tmp_path / "run", recipe(file), Watcher(), command="bitsback import")
+@pytest.fixture(scope="module")
+def imported(file, tmp_path_factory):
+    """A whole run of what is in the file; no test changes it."""
+    run, packed = chain(tmp_path_factory.mktemp("run") / "run", recipe(file), Watcher(), command="bitsback import")
     assert packed.bytes > 0
-    there, back = (dense(each, gather(parse(CONTENT))) for each in (whole_run, run))
+    return run
+
+
+def test_what_was_fitted_here_and_went_elsewhere_comes_back_the_same(imported, whole_run):
+    there, back = (dense(each, gather(parse(CONTENT))) for each in (whole_run, imported))
     for name, marginal in there.posterior.marginals().items():
         assert marginal.mean.equal(back.posterior.marginals()[name].mean)
         assert marginal.var.equal(back.posterior.marginals()[name].var)
@@ -41,25 +47,24 @@ def test_what_was_fitted_here_and_went_elsewhere_comes_back_the_same(file, whole
             for row in each.rows()
             if row.what in {"accuracy", "nll"} and "perturbation" not in row.of and "sparsity" not in row.of
         }
-        for each in (whole_run, run)
+        for each in (whole_run, imported)
     }
-    assert figures[run.path]
-    assert figures[run.path] == pytest.approx(figures[whole_run.path], rel=1e-6)
+    assert figures[imported.path]
+    assert figures[imported.path] == pytest.approx(figures[whole_run.path], rel=1e-6)
 
 
-def test_nothing_claims_a_training_that_was_not(file, tmp_path):
-    run, _ = chain(tmp_path / "run", recipe(file), Watcher(), command="bitsback import")
-    written = run.file("recipe").read_text()
+def test_nothing_claims_a_training_that_was_not(file, imported):
+    written = imported.file("recipe").read_text()
     assert "epochs" not in written.replace("fine_tune_epochs", "")
     assert "temperature" not in written
-    whats = {row.what for row in run.rows()}
+    whats = {row.what for row in imported.rows()}
     assert not whats & {"loss_curve", "epoch_seconds", "kl", "temperature", "prior_density"}
-    page = run.file("report").read_text()
+    page = imported.file("report").read_text()
     assert "nothing was fitted here" in page
     assert "How the fit went" not in page
     assert "Training in numbers" not in page
     assert file.name in page
-    assert str(file.parent) not in run.file("model").read_bytes().decode("latin-1")
+    assert str(file.parent) not in imported.file("model").read_bytes().decode("latin-1")
 
 
 def test_a_recipe_of_it_is_read_back(file):

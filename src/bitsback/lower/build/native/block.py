@@ -20,15 +20,6 @@ class Block:
     first: Any
     at: Any
 
-    def weight(self, k: Any, part: int, column: int) -> Any:
-        """A vector of what is stored `part`-th of the weights from input k."""
-        layer = self.layer
-        if layer.tile.apart:
-            number = part * (layer.packed.rows * layer.packed.run) + k
-        else:
-            number = k * layer.stored + part
-        return vector(self.weights, self.at + (number * self.vectors + column) * LANES)
-
     def means(self, k: Any) -> list[Any]:
         """The means of the weights from input k, a vector each."""
         return self._stored(k, 0)

@@ -1,8 +1,8 @@
-"""Variances in product form: a factor per input and one per output, so that Σ x r over the inputs is one sum for all outputs."""
+"""Variances in product form, a factor per input and one per output: Σ x r over the inputs is one sum for all outputs."""
 
 from typing import Any
 
-from bitsback.lower.build.native.code import LANES, Code, Registers, number, scalar, spread, vector
+from bitsback.lower.build.native.code import LANES, Code, Registers, number, scalar, vector
 from bitsback.lower.run.native.packing import Layer
 
 _AT_ONCE = 4
