@@ -15,10 +15,10 @@ from bitsback.lower.build.tuning.database import Database
 from bitsback.lower.build.tuning.search import Job, search
 from bitsback.lower.build.tuning.shape import shape_of
 from bitsback.lower.run.native.library import Call, Entry, open_library
-from bitsback.lower.run.native.packing import Tile
 from bitsback.lower.run.native.plan import Plan, Product
 from bitsback.lower.run.native.record import library_from, library_record, plan_from, plan_record
 from bitsback.lower.run.native.targets import runnable
+from bitsback.lower.run.native.tiles import Tile
 from bitsback.measure.native import Here
 
 _SOURCES = ("lower/build/native", "lower/run/native", "moments", "form")

@@ -7,8 +7,8 @@ import numpy as np
 from bitsback.artifact.container import Artifact
 from bitsback.artifact.manifest import AbstainRule, Input, Manifest, Normalization
 from bitsback.lower.run.native.library import Entry, Library
-from bitsback.lower.run.native.packing import Tile
 from bitsback.lower.run.native.plan import Map, Plan, Product, Weights
+from bitsback.lower.run.native.tiles import Tile
 from bitsback.runtime.native import with_libraries
 from tests.lower.run import graphs
 

@@ -15,7 +15,7 @@ from tests.artifact import golden
 
 GOLDEN = {
     golden.PATH: (golden.artifact, "4c41b1dc48501ef0fb601d8a9d71037792cb2317e0810fcb8919035eddf1636e"),
-    golden.NATIVE: (golden.native, "c24fdbb44c0043a8647c158d9442df0ea6368cf6a962d26a1981515734be286c"),
+    golden.NATIVE: (golden.native, "3133c60d9eb93bb63ff5fcd5510a76ed5a542cd0f0b72d2ad9b2ef20baba6515"),
 }
 each_file = pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 

@@ -12,9 +12,9 @@ from bitsback.lower.build.native.library import build
 from bitsback.lower.build.tuning.database import Database
 from bitsback.lower.build.tuning.search import Job
 from bitsback.lower.run.native.library import Library, open_library
-from bitsback.lower.run.native.packing import default_tile
 from bitsback.lower.run.native.plan import Plan, Product
 from bitsback.lower.run.native.targets import runnable
+from bitsback.lower.run.native.tiles import default_tile
 from bitsback.run import tune as module
 from bitsback.run.tune import Asked, tune
 from bitsback.run.watcher import Watcher

@@ -21,7 +21,7 @@ from bitsback.form.stored import Stored, stored
 from bitsback.given.network import Network
 from bitsback.moments.calibration import Calibration, fit_factors
 from bitsback.moments.correlated import CorrelatedInterpreter
-from bitsback.moments.interpret import GaussianInterpreter
+from bitsback.moments.outputs import root
 from bitsback.moments.own import OwnRules
 from bitsback.moments.pooling import MaxPool
 from bitsback.moments.reorder import pool_before_relu
@@ -111,7 +111,9 @@ class PropagatedForm:
         ordered = replace(network, graph=pool_before_relu(network.graph))
         at = _points(units, self, network.outputs)
         known = {**rules(self.max_pool, factored=self.weights == "factored"), **dict(self.own.rules)}
-        interpreter = CorrelatedInterpreter(ordered.graph, known)
+        interpreter = CorrelatedInterpreter(
+            ordered.graph, known, outputs=units.task == "classification" and at is not None
+        )
         on = self.calibration
         factors = {} if on is None else fit_factors(ordered, posterior, interpreter, on)
         return _Propagated(ordered, posterior, at, interpreter, factors, factored=self.weights == "factored")
@@ -149,7 +151,7 @@ class _Propagated(nn.Module):
         network: Network,
         posterior: Posterior,
         points: Tensor | None,
-        interpreter: GaussianInterpreter,
+        interpreter: CorrelatedInterpreter,
         factors: dict[str, float],
         *,
         factored: bool,
@@ -175,6 +177,11 @@ class _Propagated(nn.Module):
             values[name] = Gaussian(getattr(self, self.means[name]), getattr(self, self.variances[name]))
         return values
 
+    @property
+    def correlated(self) -> bool:
+        """Whether outputs were looked at with what they have in common when it was last run."""
+        return self.interpreter.covariance is not None
+
     def outputs(self, inputs: Tensor) -> Gaussian:
         """Standardized inputs `[B, *shape]` to the Gaussian outputs `[B, C]`."""
         values = self.values
@@ -185,4 +192,7 @@ class _Propagated(nn.Module):
         mean, var = self.outputs(inputs)
         if self.points is None:
             return torch.stack([mean, var])
-        return mean + torch.sqrt(var) * self.points.unsqueeze(1)
+        shared = self.interpreter.covariance
+        if shared is None:
+            return mean + torch.sqrt(var) * self.points.unsqueeze(1)
+        return mean + (self.points @ root(var, shared)).transpose(0, 1)

@@ -18,9 +18,9 @@ from bitsback.lower.build.tuning.database import Database
 from bitsback.lower.build.tuning.search import Job, search
 from bitsback.lower.build.tuning.shape import Shape, shape_of
 from bitsback.lower.run.native.library import Entry, Library, open_library
-from bitsback.lower.run.native.packing import Tile, default_tile
 from bitsback.lower.run.native.plan import Plan, Product
 from bitsback.lower.run.native.targets import runnable
+from bitsback.lower.run.native.tiles import Tile, default_tile
 from bitsback.measure.native import Bench
 from bitsback.run.measure import Draw, random_inputs
 from bitsback.run.watcher import Step, Watcher

@@ -20,9 +20,9 @@ from bitsback.lower.build.native.library import build
 from bitsback.lower.build.native.lowering import lower
 from bitsback.lower.build.native.tracing import plan_of
 from bitsback.lower.run.native.library import Entry, Library, open_library
-from bitsback.lower.run.native.packing import Tile
 from bitsback.lower.run.native.plan import Product
 from bitsback.lower.run.native.targets import TARGETS, runnable
+from bitsback.lower.run.native.tiles import Tile
 from bitsback.moments.calibration import calibration
 from tests.networks import posterior_over
 

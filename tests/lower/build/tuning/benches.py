@@ -6,7 +6,7 @@ import numpy as np
 
 from bitsback.lower.build.tuning.shape import Shape
 from bitsback.lower.run.native.library import Entry, Library
-from bitsback.lower.run.native.packing import Tile
+from bitsback.lower.run.native.tiles import Tile
 
 TARGET = "x86-64-v3"
 CONV = Shape(1, 16, 16, 32, 32, (3, 3), (1, 1), (1, 1), True, True, "each")

@@ -5,7 +5,7 @@ import pytest
 from bitsback.errors import RunError
 from bitsback.lower.build.tuning.database import Database, Trial
 from bitsback.lower.run.native.layout import VERSION
-from bitsback.lower.run.native.packing import Tile
+from bitsback.lower.run.native.tiles import Tile
 from tests.lower.build.tuning.benches import BEST, CONV, TARGET, VECTORS
 
 FIRST = Trial("a processor", TARGET, CONV, BEST, Tile(3, 2), 1.5e-6, 2e-6, 0.75, 200)

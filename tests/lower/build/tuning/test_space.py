@@ -7,9 +7,10 @@ from bitsback.lower.build.native.library import build
 from bitsback.lower.build.tuning.shape import alone, shape_of
 from bitsback.lower.build.tuning.space import customary, neighbours, space
 from bitsback.lower.run.native.library import Entry, open_library
-from bitsback.lower.run.native.packing import Tile, arrange
+from bitsback.lower.run.native.packing import arrange
 from bitsback.lower.run.native.plan import Product
 from bitsback.lower.run.native.targets import TARGETS, runnable
+from bitsback.lower.run.native.tiles import Tile
 from tests.lower.build.tuning.benches import CONV, LAST, VECTORS
 from tests.lower.run.native.plans import SHAPE, plan, sure
 

@@ -11,9 +11,10 @@ import pytest
 from bitsback.errors import ArtifactError
 from bitsback.lower.run.native.layout import VERSION
 from bitsback.lower.run.native.library import Entry, Library
-from bitsback.lower.run.native.packing import Tile, arrange
+from bitsback.lower.run.native.packing import arrange
 from bitsback.lower.run.native.plan import Map, Product
 from bitsback.lower.run.native.record import library_from, library_record, plan_from, plan_record
+from bitsback.lower.run.native.tiles import Tile
 from tests.lower.run.native.plans import plan, sure
 
 TILE = Tile(2, 1, unroll=4, sums=2, across=True)

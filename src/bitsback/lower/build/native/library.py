@@ -53,7 +53,9 @@ def function(plan: Plan, arrangement: Arrangement, name: str) -> Any:
         at = (*arrangement.targets, float(plan.noise_var.sum()))
         regress(code, (constants, scratch, answers), last, at)
     else:
-        points = Points(arrangement.table, len(plan.points), arrangement.room)
+        points = Points(arrangement.table, len(plan.points), arrangement.room, arrangement.correlation)
+        if arrangement.correlation is not None:
+            product(code, arrangement.correlation.layer, constants, scratch)
         classify(code, (constants, scratch, answers), last, points)
     return code.function(name, [inputs, constants, scratch, *answers])
 

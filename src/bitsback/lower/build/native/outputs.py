@@ -1,5 +1,6 @@
 """From the last value to what every program answers: `mean`, `total`, `data` and `knowledge`, as `form.outputs` has them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -7,7 +8,9 @@ from tvm import tirx
 
 from bitsback.lower.build.native.arithmetic import deviation, exp, log
 from bitsback.lower.build.native.code import LANES, Code, number, scalar, spread, vector
+from bitsback.lower.build.native.correlation import root
 from bitsback.lower.run.native.layout import Place
+from bitsback.lower.run.native.packing import Correlation
 
 _LEAST = 1.2e-38  # of a probability whose logarithm is taken: the smallest normal float32
 
@@ -30,11 +33,13 @@ class Points:
             and 0 for what pads a vector.
         count: how many there are.
         room: the offset in the scratch buffer of `2 C` times the padded count numbers: shares and their logarithms.
+        correlation: of the outputs, where they are looked at with it.
     """
 
     table: int
     count: int
     room: int
+    correlation: Correlation | None = None
 
     @property
     def groups(self) -> int:
@@ -85,14 +90,18 @@ def classify(code: Code, buffers: tuple[Any, Any, Answers], place: Place, points
 def _shares(head: _Head) -> Any:
     """Every class's probability at every point, with its logarithm, into the scratch buffer; the mean entropy."""
     code = head.code
-    deviations = _deviations(head)
+    moved = _moved(head)
     entropies = code.filled(1, 0.0)
 
     def group(index: Any) -> None:
         alive = code.let(
             vector(head.constants, head.points.table + (head.classes * head.points.groups + index) * LANES)
         )
-        values = [code.let(_at_points(head, each, index, deviations)) for each in range(head.classes)]
+        z = [
+            code.let(vector(head.constants, head.points.table + (each * head.points.groups + index) * LANES))
+            for each in range(head.classes)
+        ]
+        values = [code.let(moved(each, z)) for each in range(head.classes)]
         top = values[0]
         for value in values[1:]:
             top = code.let(tirx.max(top, value))
@@ -111,24 +120,30 @@ def _shares(head: _Head) -> Any:
     return code.let(entropies.total(0) * number(1 / head.points.count))
 
 
-def _deviations(head: _Head) -> Any:
-    """The logits' standard deviations, if they have any, in registers."""
-    if head.place.var is None:
-        return None
-    kept = head.code.registers(head.place.stride // LANES)
-    for index in range(head.place.stride // LANES):
-        var = vector(head.scratch, head.place.var + head.each * head.place.each + index * LANES)
-        kept[index] = deviation(head.code, var)
-    return kept
+def _moved(head: _Head) -> Callable[[int, list[Any]], Any]:
+    """A class's logit, given what every class moves by in standard deviations."""
+    code, place = head.code, head.place
 
+    def mean(index: int) -> Any:
+        return spread(scalar(head.scratch, place.mean + head.each * place.each + index))
 
-def _at_points(head: _Head, index: int, group: Any, deviations: Any) -> Any:
-    """A class's logit at a group of points."""
-    value = spread(scalar(head.scratch, head.place.mean + head.each * head.place.each + index))
-    if deviations is None:
-        return value
-    z = vector(head.constants, head.points.table + (index * head.points.groups + group) * LANES)
-    return value + spread(deviations.lane(index)) * z
+    if place.var is None:
+        return lambda index, _: mean(index)
+    if head.points.correlation is not None:
+        factor = root(code, head.scratch, place, head.points.correlation, head.each)
+
+        def together(index: int, z: list[Any]) -> Any:
+            value = mean(index)
+            for column in range(index + 1):
+                value = code.let(value + spread(factor.share(column, index)) * z[column])
+            return value
+
+        return together
+    deviations = code.registers(place.stride // LANES)
+    for index in range(place.stride // LANES):
+        var = vector(head.scratch, place.var + head.each * place.each + index * LANES)
+        deviations[index] = deviation(code, var)
+    return lambda index, z: mean(index) + spread(deviations.lane(index)) * z[index]
 
 
 def _summed_up(head: _Head, mean_out: Any) -> Any:

@@ -53,7 +53,7 @@ def plan_of(program: Program) -> Plan:
     mean, std = (np.asarray(each, np.float32) for each in (units.inputs.mean, units.inputs.std))
     return Plan(
         units.task, program.input_shape, mean, 1 / std, tuple(found.steps), tuple(found.maps), tuple(found.random), at,
-        scale, shift, noise,
+        scale, shift, noise, getattr(members, "correlated", False),
     )  # fmt: skip
 
 

@@ -18,9 +18,9 @@ from bitsback.durable import append
 from bitsback.errors import ArtifactError, RunError, reason
 from bitsback.lower.build.tuning.shape import Shape
 from bitsback.lower.run.native.layout import VERSION
-from bitsback.lower.run.native.packing import Tile
 from bitsback.lower.run.native.plan import VARIANCES
 from bitsback.lower.run.native.record import tile_from, tile_record
+from bitsback.lower.run.native.tiles import Tile
 from bitsback.strict_json import Fields, parse
 
 FORMAT = "bitsback-tuning"

@@ -10,7 +10,8 @@ from bitsback.lower.build.native.product import product
 from bitsback.lower.build.tuning.shape import Shape, alone
 from bitsback.lower.run.native.layout import Place
 from bitsback.lower.run.native.library import Entry, Library
-from bitsback.lower.run.native.packing import Tile, arrange
+from bitsback.lower.run.native.packing import arrange
+from bitsback.lower.run.native.tiles import Tile
 
 _LEAST = 200_000
 """Multiply-adds of a call: less is lost in what the call itself takes."""

@@ -16,7 +16,7 @@ from bitsback.lower.build.tuning.layer import compiled, repeats
 from bitsback.lower.build.tuning.shape import Shape, alone
 from bitsback.lower.build.tuning.space import customary, neighbours, space
 from bitsback.lower.run.native.library import Library
-from bitsback.lower.run.native.packing import Tile
+from bitsback.lower.run.native.tiles import Tile
 from bitsback.measure.native import Bench
 
 _GAIN = 0.98  # a smaller one is as likely to be noise

@@ -4,8 +4,8 @@ from dataclasses import astuple, replace
 
 from bitsback.lower.build.tuning.shape import Shape, alone
 from bitsback.lower.run.native.layout import LANES, padded
-from bitsback.lower.run.native.packing import Tile, default_tile
 from bitsback.lower.run.native.plan import Product
+from bitsback.lower.run.native.tiles import Tile, default_tile
 
 _REGISTERS = {"x86-64": 8, "x86-64-v3": 16, "x86-64-v4": 32, "aarch64": 16}
 """How many vectors of `LANES` numbers a target holds."""

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from bitsback.errors import ArtifactError, MissingExtraError
-from bitsback.lower.run.native.packing import Tile, arrange
+from bitsback.lower.run.native.packing import arrange
 from bitsback.lower.run.native.plan import Plan
 from bitsback.lower.run.native.targets import check_runnable
+from bitsback.lower.run.native.tiles import Tile
 from bitsback.lower.run.onnx import Outputs
 
 ALIGNMENT = 64

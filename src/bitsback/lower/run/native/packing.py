@@ -6,34 +6,14 @@ is loaded.
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from bitsback.lower.run.native.layout import LANES, Place, padded, places
-from bitsback.lower.run.native.plan import Factored, Halves, Plan, Product, Rank1, Weights
-
-
-@dataclass(frozen=True)
-class Tile:
-    """How a product is cut; no tile changes what is computed, but for rounding.
-
-    Attributes:
-        positions: rows of the batch, or neighbouring positions of a map, whose sums are held in registers at a time.
-        vectors: of outputs, the same.
-        unroll: how many numbers of the input are added up without a test for the end between them.
-        sums: how many sums each output is added up in, in turns, so that an addition need not wait for the one before it.
-        across: whether all outputs of some positions come before the next positions, and not the reverse.
-        apart: whether the means of a tile are summed first and its variances then, so that more of either fit the registers.
-    """
-
-    positions: int
-    vectors: int
-    unroll: int = 1
-    sums: int = 1
-    across: bool = False
-    apart: bool = False
+from bitsback.lower.run.native.plan import Factored, Halves, Map, Plan, Product, Rank1, Weights
+from bitsback.lower.run.native.tiles import Tile, customary, default_tile
 
 
 @dataclass(frozen=True)
@@ -165,6 +145,20 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Correlation:
+    """Where the covariances of a classification's outputs are found.
+
+    Attributes:
+        layer: which makes them from the variances that the last step reads: a row of those with the outputs before for each
+            output.
+        root: the offset in the scratch buffer of `[C, padded C]` numbers, for one input at a time.
+    """
+
+    layer: Layer
+    root: int
+
+
+@dataclass(frozen=True)
 class Arrangement:
     """Where everything of a plan lies, for one batch size.
 
@@ -177,6 +171,7 @@ class Arrangement:
         table: of the points of a classification's outputs (`[C + 1, padded K]`, the last row 1 for a point and 0 for padding).
         room: the offset in the scratch buffer of what these need.
         targets: the offsets of a regression's scale and shift.
+        correlation: of the outputs, where they are looked at with it.
     """
 
     places: tuple[Place, ...]
@@ -187,6 +182,7 @@ class Arrangement:
     table: int
     room: int
     targets: tuple[int, int]
+    correlation: Correlation | None
 
 
 @dataclass
@@ -226,9 +222,33 @@ def arrange(plan: Plan, batch: int, tiles: Mapping[int, Tile] | None = None) -> 
     table[:-1, : len(plan.points)] = plan.points.T
     table[-1, : len(plan.points)] = 1
     points, targets = constants.add(table), (constants.add(plan.target_scale), constants.add(plan.target_shift))
-    room = max((each.room_size for each in layers.values()), default=0)
+    end = sums + max((each.room_size for each in layers.values()), default=0)
+    correlation = None
+    if plan.correlated:
+        correlation = _correlation(plan, at, end, constants)
+        end = correlation.root + plan.outputs * padded(plan.outputs)
     numbers = np.concatenate(constants.parts)
-    return Arrangement(at, numbers, sums + room, (standard[0], standard[1]), layers, points, size, targets)
+    return Arrangement(at, numbers, end, (standard[0], standard[1]), layers, points, size, targets, correlation)
+
+
+def _correlation(plan: Plan, at: tuple[Place, ...], start: int, constants: _Constants) -> Correlation:
+    """The covariance of outputs c and d is Σ v w_c w_d: a layer of weights w_c w_d over the variances v."""
+    last = plan.steps[-1]
+    assert isinstance(last, Product)
+    mean, of = last.weights.mean, at[last.source]
+    one, other = np.tril_indices(len(mean), -1)
+    none = np.zeros(len(one), np.float32)
+    weights = Weights(mean[one] * mean[other] * np.float32(last.factor), none, None, none)
+    map_ = Map(1, 1, len(one))
+    target = Place(map_, padded(len(one)), (0, 0), of.batch, mean=-(-start // LANES) * LANES)
+    assert of.var is not None
+    source = replace(of, mean=of.var, var=None, second=None, common=None)
+    step = Product(last.source, last.target, weights)
+    tile = customary(map_, of.batch, summed=False)
+    packed = pack(weights, source, tile)
+    numbers, bias = constants.add(packed.numbers), constants.add(packed.bias)
+    layer = Layer(step, source, target, packed, tile, numbers, bias, (), random=False, room=0)
+    return Correlation(layer, target.mean + of.batch * target.each)
 
 
 def _layer(plan: Plan, step: Product, at: tuple[Place, ...], how: tuple[Tile, int], constants: _Constants) -> Layer:
@@ -240,23 +260,3 @@ def _layer(plan: Plan, step: Product, at: tuple[Place, ...], how: tuple[Tile, in
     numbers, bias = constants.add(packed.numbers), constants.add(packed.bias)
     products = tuple((constants.add(inputs), constants.add(outputs)) for inputs, outputs in packed.products)
     return Layer(step, source, target, packed, tile, numbers, bias, products, plan.random[step.target], room)
-
-
-def default_tile(plan: Plan, step: Product, batch: int) -> Tile:
-    """A tile whose sums, with the weights of one input and what multiplies them, fill sixteen registers and spill none.
-
-    Moments are summed apart where a tile has several positions: every weight that is read is then multiplied twice as often.
-    Where there is one position, the weights are what takes time, and their order in memory is the order in which they are read.
-    """
-    target = plan.maps[step.target]
-    positions = batch if target.height * target.width == 1 else target.width
-    summed = step.weights.summed(random=plan.random[step.source])
-    apart = summed and positions > 1
-    room = 6 if summed and not apart else 12
-    wide = _evenly(padded(target.channels) // LANES, room if positions == 1 else 3)
-    return Tile(_evenly(positions, room // wide), wide, unroll=4, apart=apart)
-
-
-def _evenly(count: int, most: int) -> int:
-    """How many of `count` go together, at most `most`, so that the last are hardly fewer."""
-    return -(-count // -(-count // most))

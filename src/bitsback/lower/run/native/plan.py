@@ -223,6 +223,8 @@ class Plan:
         target_scale: of a regression's means: y · scale + shift.
         target_shift: the same.
         noise_var: of a regression, in squared target units.
+        correlated: whether a classification's outputs are looked at with what they have in common through the input of the last
+            step, a layer.
     """
 
     task: str
@@ -236,6 +238,7 @@ class Plan:
     target_scale: np.ndarray = field(default_factory=lambda: np.ones(0, np.float32))
     target_shift: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     noise_var: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    correlated: bool = False
 
     @property
     def outputs(self) -> int:

@@ -17,9 +17,9 @@ from bitsback.errors import ArtifactError
 from bitsback.lower.run.native.layout import VERSION, padded, places
 from bitsback.lower.run.native.library import Entry, Library
 from bitsback.lower.run.native.named_tensors import NamedTensors
-from bitsback.lower.run.native.packing import Tile, default_tile
 from bitsback.lower.run.native.plan import Map, Plan, Product, Step
 from bitsback.lower.run.native.step_record import MOST, Reader, Value, step_record
+from bitsback.lower.run.native.tiles import Tile, default_tile
 from bitsback.strict_json import Fields
 
 LARGEST = 2**28
@@ -47,7 +47,12 @@ def _said(plan: Plan) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         said, parts = step_record(step, random=plan.random[step.target])
         steps.append(said)
         tensors |= {f"{index}.{name}": part for name, part in parts.items()}
-    content = {"task": plan.task, "input_shape": list(plan.input_shape), "steps": steps}
+    content = {
+        "task": plan.task,
+        "input_shape": list(plan.input_shape),
+        "steps": steps,
+        "correlated": plan.correlated,
+    }
     return content, {name: np.ascontiguousarray(each, np.float32) for name, each in tensors.items()}
 
 
@@ -75,6 +80,7 @@ def plan_from(content: object, tensors: Mapping[str, np.ndarray]) -> Plan:
     if len(shape) not in {1, 3} or not all(0 < axis <= MOST for axis in shape):
         raise ArtifactError(f"the plan's input_shape is {str(shape)[:80]}; it must be (C, H, W) or (D,)")
     steps, values = _steps(fields, named, Value(_input(shape), random=False))
+    correlated = fields.of("correlated", bool)
     fields.close()
     last = values[-1].map
     if last.size != last.channels:
@@ -84,7 +90,11 @@ def plan_from(content: object, tensors: Mapping[str, np.ndarray]) -> Plan:
     outputs = [named.take(name, (last.channels,), least=least) for name, least in _OF_OUTPUTS.items()]
     named.close()
     maps, random = tuple(each.map for each in values), tuple(each.random for each in values)
-    plan = Plan(task, shape, inputs[0], inputs[1], steps, maps, random, points, *outputs)
+    if correlated and not (isinstance(steps[-1], Product) and random[steps[-1].source]):
+        raise ArtifactError(
+            "the plan says that its outputs are correlated, and its last step is no layer of random values"
+        )
+    plan = Plan(task, shape, inputs[0], inputs[1], steps, maps, random, points, *outputs, correlated=correlated)
     _check_size("its weights take", _constants(plan))
     _check_size("an input takes", _scratch(plan, 1))
     return plan
@@ -125,11 +135,15 @@ def _constants(plan: Plan) -> int:
         if isinstance(step, Product):
             count, rows, columns, channels = step.weights.mean.shape
             size += 2 * padded(count) * (rows * columns * padded(channels) + 2) + rows * columns * padded(channels)
+    if plan.correlated and isinstance(step := plan.steps[-1], Product):
+        _, rows, columns, channels = step.weights.mean.shape
+        size += padded(outputs * outputs // 2) * (rows * columns * padded(channels) + 1)
     return size
 
 
 def _scratch(plan: Plan, batch: int) -> int:
-    return places(plan, batch)[1] + 2 * plan.outputs * padded(len(plan.points))
+    correlation = (batch + 2) * padded(plan.outputs) ** 2 if plan.correlated else 0
+    return places(plan, batch)[1] + 2 * plan.outputs * padded(len(plan.points)) + correlation
 
 
 def _check_size(what: str, size: int) -> None:

@@ -1,0 +1,50 @@
+"""How products are cut."""
+
+from dataclasses import dataclass
+
+from bitsback.lower.run.native.layout import LANES, padded
+from bitsback.lower.run.native.plan import Map, Plan, Product
+
+
+@dataclass(frozen=True)
+class Tile:
+    """How a product is cut; no tile changes what is computed, but for rounding.
+
+    Attributes:
+        positions: rows of the batch, or neighbouring positions of a map, whose sums are held in registers at a time.
+        vectors: of outputs, the same.
+        unroll: how many numbers of the input are added up without a test for the end between them.
+        sums: how many sums each output is added up in, in turns, so that an addition need not wait for the one before it.
+        across: whether all outputs of some positions come before the next positions, and not the reverse.
+        apart: whether the means of a tile are summed first and its variances then, so that more of either fit the registers.
+    """
+
+    positions: int
+    vectors: int
+    unroll: int = 1
+    sums: int = 1
+    across: bool = False
+    apart: bool = False
+
+
+def default_tile(plan: Plan, step: Product, batch: int) -> Tile:
+    """A tile whose sums, with the weights of one input and what multiplies them, fill sixteen registers and spill none.
+
+    Moments are summed apart where a tile has several positions: every weight that is read is then multiplied twice as often.
+    Where there is one position, the weights are what takes time, and their order in memory is the order in which they are read.
+    """
+    return customary(plan.maps[step.target], batch, summed=step.weights.summed(random=plan.random[step.source]))
+
+
+def customary(target: Map, batch: int, *, summed: bool) -> Tile:
+    """The same of a layer that writes such a map; `summed` where its variances are summed weight by weight."""
+    positions = batch if target.height * target.width == 1 else target.width
+    apart = summed and positions > 1
+    room = 6 if summed and not apart else 12
+    wide = _evenly(padded(target.channels) // LANES, room if positions == 1 else 3)
+    return Tile(_evenly(positions, room // wide), wide, unroll=4, apart=apart)
+
+
+def _evenly(count: int, most: int) -> int:
+    """How many of `count` go together, at most `most`, so that the last are hardly fewer."""
+    return -(-count // -(-count // most))
