@@ -8,10 +8,11 @@ import pytest
 
 from bitsback.artifact.container import read, write
 from bitsback.errors import ArtifactError, ExportError, RecipeError, RunError
-from bitsback.lower.build.native.library import build
+from bitsback.lower.build.native.library import build, function, linked
 from bitsback.lower.build.tuning.database import Database
 from bitsback.lower.build.tuning.search import Job
-from bitsback.lower.run.native.library import Library, open_library
+from bitsback.lower.run.native.library import Entry, Library, open_library
+from bitsback.lower.run.native.packing import arrange
 from bitsback.lower.run.native.plan import Plan, Product
 from bitsback.lower.run.native.targets import runnable
 from bitsback.lower.run.native.tiles import default_tile
@@ -132,6 +133,21 @@ def test_a_library_that_answers_otherwise_is_not_written(path, database, monkeyp
         tune(path, bench(), database, Asked(12))
     assert path.read_bytes() == packed()
     assert len(database.read()) == 12
+
+
+@pytest.mark.parametrize("wrong", [5, 4, 3])
+def test_every_function_of_a_new_library_is_compared(wrong):
+    whole, entries = plan(), [Entry(batch) for batch in (5, 4, 3)]
+    old = build(whole, runnable()[0], entries)
+    other = whole.changed({0: replace(whole.steps[0], factor=9.0)})
+    made = {
+        each.name: function(of, arrange(of, each.batch), each.name)
+        for each in entries
+        for of in [other if each.batch == wrong else whole]
+    }
+    new = Library(old.target, linked(made, old.target), old.entries)
+    with pytest.raises(ExportError, match="the tuned library's output"):
+        module._check(whole, old, new, INPUTS[:5])
 
 
 def test_who_watches_is_told_of_every_trial(path, database):

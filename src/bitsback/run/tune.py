@@ -127,8 +127,7 @@ def tune(path: Path, bench: Bench, database: Database, asked: Asked, watcher: Wa
     written = any(chosen[entry.batch].tiles != entry.tiles for entry in entries)
     if written:
         new = build(plan, library.target, [chosen.get(entry.batch, entry) for entry in library.entries])
-        inputs = draw(artifact, sum(entry.batch for entry in new.entries))  # so that every function is called
-        _check(plan, library, new, inputs)
+        _check(plan, library, new, draw(artifact, new.entries[0].batch))
         write(path, with_library(artifact, new))
     functions = tuple(function for _, function in decided)
     return Tuned(bench.name, library.target, len(trials), len(trials) - before, written, functions)
@@ -206,15 +205,23 @@ def _quartiles(values: np.ndarray) -> tuple[float, float, float]:
 
 
 def _check(plan: Plan, old: Library, new: Library, inputs: np.ndarray) -> None:
-    """Refuse a library that answers otherwise than the one in whose place it goes.
+    """Refuse a library of which a function answers otherwise than the one in whose place it goes.
 
     Where neither runs here, libraries for this machine with the same tiles are compared.
+
+    Args:
+        plan: Of both.
+        old: The library that is there.
+        new: One with functions for the same batches.
+        inputs: As many as the largest batch.
 
     Raises:
         ExportError: A difference is larger than rounding explains.
     """
     if old.target not in runnable():
         old, new = (build(plan, runnable()[0], each.entries) for each in (old, new))
-    before, after = (open_library(plan, each).run(inputs) for each in (old, new))
+    one, other = (open_library(plan, each) for each in (old, new))
     std = plan.target_scale if plan.task == "regression" else np.ones(1)
-    check_close(std, ("the tuned library", "the library before it"), before, after)
+    for entry in new.entries:
+        some = inputs[: entry.batch]  # of just its size, so that this function answers and no other
+        check_close(std, ("the tuned library", "the library before it"), one.run(some), other.run(some))
