@@ -150,6 +150,21 @@ def test_every_function_of_a_new_library_is_compared(wrong):
         module._check(whole, old, new, INPUTS[:5])
 
 
+def test_a_file_that_was_packed_anew_meanwhile_stays(path, database):
+    class Packs(Known):
+        def seconds(self, *args):
+            manifest = replace(golden.artifact().manifest, recipe={"seed": 7})
+            write(path, replace(golden.artifact(), manifest=manifest))
+            return super().seconds(*args)
+
+    busy = Packs(cost=slow)
+    busy.targets = tuple(runnable())
+    with pytest.raises(ArtifactError, match=r"model\.bitsback was written anew while it was tuned, and is left so"):
+        tune(path, busy, database, Asked(12))
+    assert read(path).manifest.recipe == {"seed": 7}
+    assert len(database.read()) == 12
+
+
 def test_who_watches_is_told_of_every_trial(path, database):
     steps = []
     tune(path, bench(fast), database, Asked(5, (1,)), Watcher(step=steps.append))

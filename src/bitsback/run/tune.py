@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bitsback.artifact.container import Artifact, read, write
+from bitsback.artifact.container import Artifact, encode, read, write
 from bitsback.errors import ArtifactError, RecipeError
 from bitsback.lower.build.comparison import check_close
 from bitsback.lower.build.native.library import build
@@ -99,7 +99,7 @@ def tune(path: Path, bench: Bench, database: Database, asked: Asked, watcher: Wa
         watcher: Is told how many trials there are.
 
     Raises:
-        ArtifactError: The file has no library for the device, is damaged, or cannot be written.
+        ArtifactError: The file has no library for the device, is damaged, was written anew meanwhile, or cannot be written.
         RecipeError: The library has no function for a batch.
         RunError: The database is damaged, of another version, or cannot be written.
         ExportError: There is no linker, or the new library answers otherwise than the old one.
@@ -128,7 +128,7 @@ def tune(path: Path, bench: Bench, database: Database, asked: Asked, watcher: Wa
     if written:
         new = build(plan, library.target, [chosen.get(entry.batch, entry) for entry in library.entries])
         _check(plan, library, new, draw(artifact, new.entries[0].batch))
-        write(path, with_library(artifact, new))
+        _replace(path, artifact, with_library(artifact, new))
     functions = tuple(function for _, function in decided)
     return Tuned(bench.name, library.target, len(trials), len(trials) - before, written, functions)
 
@@ -225,3 +225,16 @@ def _check(plan: Plan, old: Library, new: Library, inputs: np.ndarray) -> None:
     for entry in new.entries:
         some = inputs[: entry.batch]  # of just its size, so that this function answers and no other
         check_close(std, ("the tuned library", "the library before it"), one.run(some), other.run(some))
+
+
+def _replace(path: Path, was: Artifact, new: Artifact) -> None:
+    """Write a file anew, unless it is no longer the one that was read: a run may be packed anew while its file is tuned.
+
+    Raises:
+        ArtifactError: It is another one now, or cannot be written.
+    """
+    if encode(read(path)) != encode(was):
+        raise ArtifactError(
+            f"{path} was written anew while it was tuned, and is left so; the same command tunes what it holds now"
+        )
+    write(path, new)
