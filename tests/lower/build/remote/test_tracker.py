@@ -122,6 +122,24 @@ def test_tvms_own_client_is_served(there):
     assert summary["server_info"] == [{"key": "server:board", "addr": ["127.0.0.1", 4321]}]
 
 
+@pytest.mark.parametrize("answer", [5, "x", ["127.0.0.1", 1], ["127.0.0.1", "1", "word"], [None, 1, "word"]])
+def test_an_answer_that_names_no_device_is_one_sentence(answer):
+    text = json.dumps([0, answer]).encode()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve():
+            client, _ = listening.accept()
+            with client:
+                client.sendall(client.recv(4) + struct.pack("<i", len(text)) + text)
+                client.recv(1000)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(DeviceError, match=r"^127\.0\.0\.1:\d+ answers as no tracker does: "):
+            requested(Endpoint(*listening.getsockname()), "board", 5, 5)
+        thread.join()
+
+
 def test_where_there_is_none_is_one_sentence(served):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         nobody = Endpoint(*silent.getsockname())

@@ -68,11 +68,13 @@ def requested(tracker: Endpoint, key: str, connect: float, patience: float) -> t
     """A free device and the word that it lets one in for; None where none is free within `patience` seconds.
 
     Raises:
-        DeviceError: There is no tracker.
+        DeviceError: There is no tracker, or it answers as none does.
     """
     found = _asked(tracker, [REQUEST, key, "", 1], connect, patience)
     if found is None:
         return None
+    if not isinstance(found, list) or [type(each) for each in found] != [str, int, str]:
+        raise DeviceError(f"{tracker} answers as no tracker does: {str(found)[:80]!r}")
     host, port, word = found
     return Endpoint(host, port), word
 
