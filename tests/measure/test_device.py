@@ -10,9 +10,18 @@ X86 = (
     "processor\t: 0\nmodel\t\t: 17\nmodel name\t: Some Chip 3000\ncpu MHz : 1\n\nprocessor\t: 1\nmodel name\t: Other\n"
 )
 ARM = "processor\t: 0\nBogoMIPS\t: 108.00\n\nHardware\t: BCM2835\nModel\t\t: Raspberry Pi 5\n"
+NAMELESS = "processor\t: 0\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: {}\n\n"
 
 
-@pytest.mark.parametrize(("told", "name"), [(X86, "Some Chip 3000"), (ARM, "Raspberry Pi 5")])
+@pytest.mark.parametrize(
+    ("told", "name"),
+    [
+        (X86, "Some Chip 3000"),
+        (ARM, "Raspberry Pi 5"),
+        (NAMELESS.format("0xd03"), "ARM 0x41 0xd03"),
+        (NAMELESS.format("0xd0c"), "ARM 0x41 0xd0c"),
+    ],
+)
 def test_the_processors_name_is_the_systems(tmp_path, told, name):
     (tmp_path / "cpuinfo").write_text(told)
     assert cpu_model(tmp_path / "cpuinfo") == f"{name} ({platform.machine()})"

@@ -60,11 +60,18 @@ class Cpu:
 
 
 def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """The processor's name and architecture, as Linux tells it, or else as Python's `platform` does."""
+    """The processor's name and architecture, as Linux tells it, or else as Python's `platform` does.
+
+    Linux has no name for most processors of ARM, and the numbers of their implementer and part instead: `ARM 0x41 0xd03`.
+    """
     found: dict[str, str] = {}
     if cpuinfo.is_file():
         for line in cpuinfo.read_text(errors="replace").splitlines():
             key, _, value = line.partition(":")
             found.setdefault(key.strip(), value.strip())
     named = next((found[key] for key in ("model name", "Model", "Hardware", "cpu") if found.get(key)), "")
-    return f"{named or platform.processor() or 'processor'} ({platform.machine()})"
+    numbers = " ".join(("ARM", found["CPU implementer"], found["CPU part"])) if found.keys() >= _ARM else ""
+    return f"{named or numbers or platform.processor() or 'processor'} ({platform.machine()})"
+
+
+_ARM = {"CPU implementer", "CPU part"}
