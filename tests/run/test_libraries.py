@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import bitsback
+from bitsback.artifact.container import read
 from bitsback.cli.answers import answer
 from bitsback.errors import ArtifactError, ExportError, MissingExtraError, RecipeError
 from bitsback.lower.run.native.targets import TARGETS, runnable
@@ -91,6 +92,8 @@ def test_a_run_is_packed_with_libraries_that_answer_as_its_program(copied_run, c
 
     check_elsewhere(copied_run, call, served.address)
     call("pack", copied_run.path, "--form", "propagated")
+    measured = read(model).manifest.measurements
+    assert {row["of"].get("engine") for row in measured if row["what"] == "latency"} == {None}
     said = call("measure", copied_run.path, "--device", served.address).err
     assert "dense.bitsback cannot be timed there: it holds no native library" in said
     assert "it holds no native library" in call("predict", model, tmp_path / "x.npy", "--native").err

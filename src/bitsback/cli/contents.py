@@ -71,7 +71,6 @@ def _lines(path: Path, size: int, sections: dict[str, int], manifest: Manifest) 
         named = quantity(str(row["what"]))
         of = row.get("of", {})
         name = f"Latency beside {of['beside']}" if "beside" in of else named.name
-        name = f"{name}, {of['engine']}" if "engine" in of else name
         lines.append(f"  {name:31} {shown(row['value'], named.kind)} {named.unit}".rstrip())
     return lines
 

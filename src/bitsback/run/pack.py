@@ -89,12 +89,17 @@ def _made(run: RunFolder, variant: Variant, data: Dataset, libraries: Sequence[W
 def measurements(run: RunFolder, digest: str, decided: Sequence[Measurement] = ()) -> tuple[dict[str, Any], ...]:
     """The journal's newest figures of one program, as its manifest has them.
 
+    Those of native libraries are left out: a row says what program a library computes, and not which library it was, with which
+    tiles; the one that is packed now was not timed yet.
+
     Args:
         run: The folder.
         digest: Names the program.
         decided: Rows about its abstain threshold, in place of those about earlier thresholds.
     """
-    rows = [row for row in run.rows() if row.of.get("program") == digest and "perturbation" not in row.of]
+    rows = [
+        row for row in run.rows() if row.of.get("program") == digest and not {"perturbation", "engine"} & row.of.keys()
+    ]
     return figures_of([*(row for row in rows if row.what not in OF_A_THRESHOLD), *decided])
 
 
