@@ -62,6 +62,8 @@ def test_what_a_user_can_do_wrong_is_one_line(model, call):
         ([model, "--device", "emulated-aarch64"], "never how long it takes"),
         ([model, "--device", "board"], "there is no device 'board'"),
         ([model, "--plot", "tuning.gif"], "--plot tuning.gif is neither a .png nor a .svg"),
+        ([model, "--plot", "none/tuning.png"], "--plot none/tuning.png cannot be written: there is no folder none"),
+        ([model, "--database", "none/t.jsonl"], "--database none/t.jsonl cannot be written: there is no folder none"),
         ([model, "--batch", "2"], "functions for batches 1, 4 and not for 2"),
         ([model, "--trials", "0"], "--trials is '0'; it must be greater than or equal to 1"),
         (["none.bitsback"], "none.bitsback cannot be tuned: it holds no native library; `bitsback pack RUN --library"),
@@ -75,6 +77,7 @@ def test_what_a_user_can_do_wrong_is_one_line(model, call):
         assert said in result.err
         assert len(result.err.splitlines()) == 1
     assert model.read_bytes() == before
+    assert not model.with_name("tuning.jsonl").exists()
 
 
 def test_without_the_compiler_the_extra_is_named(model, call, monkeypatch):

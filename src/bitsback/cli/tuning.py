@@ -43,7 +43,8 @@ def tune(
     """
     from bitsback.run.devices import bench, need_compiler
 
-    picture = _picture(plot or artifact.with_name("tuning.png"))
+    _check_written(plot, database)
+    picture = plot or artifact.with_name("tuning.png")
     with bench(device) as where:
         need_compiler()
         from bitsback.lower.build.tuning.database import Database
@@ -59,15 +60,17 @@ def tune(
     show(said, as_json=as_json, text=lambda: _text(artifact, kept.path, picture, found))
 
 
-def _picture(path: Path) -> Path:
-    """Refuse a picture that could not be drawn, before any time is spent.
+def _check_written(plot: Path | None, database: Path | None) -> None:
+    """Refuse a picture or a database that could not be written, before any time is spent.
 
     Raises:
-        RecipeError: Its name has another suffix.
+        RecipeError: The picture's name has another suffix, or a folder is not there.
     """
-    if path.suffix not in {".png", ".svg"}:
-        raise RecipeError(f"--plot {path} is neither a .png nor a .svg; name one of these")
-    return path
+    if plot is not None and plot.suffix not in {".png", ".svg"}:
+        raise RecipeError(f"--plot {plot} is neither a .png nor a .svg; name one of these")
+    for option, path in (("--plot", plot), ("--database", database)):
+        if path is not None and not path.parent.is_dir():
+            raise RecipeError(f"{option} {path} cannot be written: there is no folder {path.parent}")
 
 
 def _inputs(artifact: Path, data: Path | None, seed: int) -> "Draw":
