@@ -132,6 +132,17 @@ def test_what_cannot_be_served_is_one_sentence(call, words, said):
     assert said.replace("TAKEN", port) in result.err
 
 
+@pytest.mark.parametrize(("host", "tracker"), [("127.0.0.1", "192.0.2.9"), ("localhost", "192.0.2.9")])
+def test_a_device_is_not_handed_out_where_nobody_could_come(call, monkeypatch, host, tracker):
+    monkeypatch.setattr("bitsback.lower.build.remote.tracker.registered", lambda *_: [])
+    monkeypatch.setattr("bitsback.lower.build.remote.server.serve", lambda *_: None)
+    result = call("device", "serve", "--host", host, "--tracker", f"{tracker}:9190", "--key", "board")
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert f"--host {host} lets only this machine in, and the tracker at {tracker}:9190 would send others" in result.err
+    for there, at in (("0.0.0.0", tracker), (host, "127.0.0.2")):
+        assert call("device", "serve", "--host", there, "--tracker", f"{at}:9190", "--key", "board").code == 0
+
+
 def test_a_tracker_hands_a_device_out(call, packed):
     with Served("tracker") as tracker, Served("serve", "--tracker", tracker.address, "--key", "board-1") as board:
         device = f"rpc://{tracker.address}/board-1"

@@ -1,16 +1,21 @@
 """The commands about devices: serve this machine, keep track of several, list them."""
 
+import ipaddress
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bitsback.cli.options import Json
 from bitsback.cli.screen import show, table, warn
 from bitsback.errors import RecipeError
+
+if TYPE_CHECKING:
+    from bitsback.lower.build.remote.address import Endpoint
 
 LOOPBACK = "127.0.0.1"
 
@@ -49,6 +54,7 @@ def serve(
     check_compiler()
     if at is not None:
         registered(at, Limits.connect)
+        _check_reachable(host, at)
     from bitsback.lower.build.remote.server import serve as serve_device
 
     def ready(there: Endpoint) -> None:
@@ -103,8 +109,29 @@ def _check_registration(tracker: str | None, key: str | None) -> None:
         raise RecipeError(f"--key is {key!r:.120}; it must be up to 100 letters, digits, dots, - and _")
 
 
+def _check_reachable(host: str, tracker: "Endpoint") -> None:
+    """Refuse to be handed out where nobody could come: a tracker sends clients to the address that it sees a device come from.
+
+    Raises:
+        RecipeError: The device listens to its own machine alone, and the tracker is on another.
+    """
+    if _is_loopback(host) and not _is_loopback(tracker.host):
+        raise RecipeError(
+            f"--host {host} lets only this machine in, and the tracker at {tracker} would send others here; listen with --host "
+            "at the address at which they come"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine comes there."""
+    try:
+        return all(ipaddress.ip_address(found[4][0]).is_loopback for found in socket.getaddrinfo(host, None))
+    except OSError:
+        return False
+
+
 def _listening(what: str, at: str, host: str, *, as_json: bool) -> None:
-    if host not in {LOOPBACK, "localhost", "::1"}:
+    if not _is_loopback(host):
         warn(f"whoever reaches {at} can run any code on this machine with your rights; let no stranger reach it")
     show({what: at}, as_json=as_json, text=lambda: f"{what} at {at}, until Ctrl-C")
     print(end="", flush=True)
