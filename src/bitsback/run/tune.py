@@ -19,7 +19,7 @@ from bitsback.lower.build.tuning.search import Job, search
 from bitsback.lower.build.tuning.shape import Shape, shape_of
 from bitsback.lower.run.native.library import Entry, Library, open_library
 from bitsback.lower.run.native.plan import Plan, Product
-from bitsback.lower.run.native.targets import runnable
+from bitsback.lower.run.native.targets import best, runnable
 from bitsback.lower.run.native.tiles import Tile, default_tile
 from bitsback.measure.native import Bench
 from bitsback.run.measure import Draw, random_inputs
@@ -219,7 +219,7 @@ def _check(plan: Plan, old: Library, new: Library, inputs: np.ndarray) -> None:
         ExportError: A difference is larger than rounding explains.
     """
     if old.target not in runnable():
-        old, new = (build(plan, runnable()[0], each.entries) for each in (old, new))
+        old, new = (build(plan, best(), each.entries) for each in (old, new))
     one, other = (open_library(plan, each) for each in (old, new))
     std = plan.target_scale if plan.task == "regression" else np.ones(1)
     for entry in new.entries:

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,10 +18,11 @@ from bitsback.form.propagated import PropagatedForm
 from bitsback.given.network import trace
 from bitsback.given.normalization import Normalization
 from bitsback.given.reference import REFERENCE
-from bitsback.lower.build.native.library import build
+from bitsback.lower.build.native.library import build, function, linked
 from bitsback.lower.build.native.lowering import lower
 from bitsback.lower.build.native.tracing import plan_of
 from bitsback.lower.run.native.library import Entry, Library, open_library
+from bitsback.lower.run.native.packing import arrange
 from bitsback.lower.run.native.plan import Product
 from bitsback.lower.run.native.targets import TARGETS, runnable
 from bitsback.lower.run.native.tiles import Tile
@@ -186,6 +189,41 @@ def test_no_tile_changes_what_is_computed(tile, form):
     of = program(Residual(), (2, 11, 7), FORMS[form])
     tiles = {index: tile for index, step in enumerate(plan_of(of).steps) if isinstance(step, Product)}
     check(of, [Entry(2, tiles)], 2)
+
+
+def test_threads_that_share_a_session_get_their_own_answers():
+    torch.manual_seed(0)
+    plan = plan_of(program(REFERENCE["mlp"]((11,), 7, hidden=(20, 9)), (11,), FORMS["propagated"]))
+    session = open_library(plan, build(plan, runnable()[0], [Entry(1)]))
+    inputs = inputs_of((11,), 8)
+    expected = [session.run(each[None]).mean for each in inputs]
+
+    def wrong(which):
+        return sum(
+            not np.array_equal(session.run(inputs[which : which + 1]).mean, expected[which]) for _ in range(2000)
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(wrong, range(8))) == [0] * 8
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_every_function_is_compared_before_a_library_is_given_out(batch, monkeypatch):
+    torch.manual_seed(0)
+    of = program(REFERENCE["mlp"]((11,), 7, hidden=(20, 9)), (11,), FORMS["propagated"])
+
+    def built(plan, target, entries):
+        other = plan.changed({0: replace(plan.steps[0], factor=9.0)})
+        made = {
+            each.name: function(some, arrange(some, each.batch), each.name)
+            for each in entries
+            for some in [other if each.batch == batch else plan]
+        }
+        return Library(target, linked(made, target), tuple(entries))
+
+    monkeypatch.setattr("bitsback.lower.build.native.lowering.build", built)
+    with pytest.raises(ExportError, match=r"the native library for .* output"):
+        lower(of, runnable()[0], [Entry(3), Entry(1)], inputs_of((11,), 4))
 
 
 def test_a_library_keeps_nothing_from_one_call_to_the_next():

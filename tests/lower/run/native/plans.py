@@ -60,7 +60,8 @@ def plan() -> Plan:
     ones, random = np.ones(3, np.float32), (False, *(True,) * 7)
     points = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
     mean, scale = np.float32([1, 2]), np.float32([0.5])
-    return Plan("classification", SHAPE, mean, scale, steps, maps, random, points, ones, 0 * ones, 0 * ones)
+    of_outputs = (ones, 0 * ones, 0 * ones)
+    return Plan("classification", SHAPE, mean, scale, steps, maps, random, points, *of_outputs, correlated=True)
 
 
 def sure() -> Plan:

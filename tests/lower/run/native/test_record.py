@@ -26,7 +26,8 @@ def test_what_is_written_is_read_and_laid_out_alike(made):
     content, tensors = plan_record(made())
     found = plan_from(json.loads(json.dumps(content)), tensors)
     assert plan_record(found)[0] == content
-    assert (found.maps, found.random, found.input_shape) == (made().maps, made().random, made().input_shape)
+    for name in ("maps", "random", "input_shape", "correlated"):
+        assert getattr(found, name) == getattr(made(), name)
     for batch in (1, 3):
         one, other = arrange(made(), batch), arrange(found, batch)
         assert (one.scratch, one.places) == (other.scratch, other.places)
@@ -96,6 +97,7 @@ def whole(**changes):
 LIES = {
     "no-task": (without("task"), "has no 'task'"),
     "other-task": (whole(task="ranking"), "task is 'ranking'"),
+    "half-correlated": (whole(correlated=0.5), "where true or false belongs"),
     "unknown-key": (whole(more=1), "'more', which this version does not know"),
     "text-for-steps": (whole(steps="x"), "where a list belongs"),
     "no-steps": (whole(steps=[]), "0 steps; it must have 1"),
@@ -173,7 +175,7 @@ def test_a_plan_that_lies_is_refused(name):
 
 
 def test_what_would_take_all_memory_is_refused_before_it_is_laid_out():
-    content, tensors = plan_record(plan())
+    content, tensors = plan_record(replace(plan(), correlated=False))
     steps = [{**content["steps"][0], "padding": [2**14, 2**14]}]
     kept = {name: each for name, each in tensors.items() if not name[0].isdigit() or name.startswith("0.")}
     last = {"kind": "largest", "source": 1, "size": [6, 5], "stride": [2**15, 2**15]}
@@ -182,6 +184,13 @@ def test_what_would_take_all_memory_is_refused_before_it_is_laid_out():
     kept["points"] = np.zeros((1, 8), np.float32)
     with pytest.raises(ArtifactError, match="cannot be laid out: an input takes"):
         plan_from({**content, "steps": [*steps, last]}, kept)
+
+
+def test_outputs_are_correlated_only_where_a_layer_sums_what_is_random():
+    with pytest.raises(
+        ArtifactError, match="says that its outputs are correlated, and they are no classification's sums"
+    ):
+        plan_record(replace(sure(), correlated=True))
 
 
 def test_a_plan_whose_maps_are_not_those_of_its_steps_is_not_written():

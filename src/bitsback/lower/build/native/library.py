@@ -50,8 +50,7 @@ def function(plan: Plan, arrangement: Arrangement, name: str) -> Any:
     for index, step in enumerate(plan.steps):
         _step(code, (constants, scratch), step, (arrangement, index))
     if plan.task == "regression":
-        at = (*arrangement.targets, float(plan.noise_var.sum()))
-        regress(code, (constants, scratch, answers), last, at)
+        regress(code, (constants, scratch, answers), last, arrangement.targets)
     else:
         points = Points(arrangement.table, len(plan.points), arrangement.room, arrangement.correlation)
         if arrangement.correlation is not None:

@@ -169,10 +169,11 @@ def _summed_up(head: _Head, mean_out: Any) -> Any:
     return code.let(tirx.max(spent.total(0) * number(1 / count), number(0.0)))
 
 
-def regress(code: Code, buffers: tuple[Any, Any, Answers], place: Place, at: tuple[int, int, float]) -> None:
-    """Means in target units, and variances in squared ones; scale and shift are at two offsets of the constants."""
+def regress(code: Code, buffers: tuple[Any, Any, Answers], place: Place, at: tuple[int, int, int]) -> None:
+    """Means in target units, variances in squared ones; scale, shift and noise are at three offsets of the constants."""
     constants, scratch, answers = buffers
-    scale, shift, noise = at
+    scale, shift, noise_at = at
+    noise = scalar(constants, noise_at)
     targets = place.map.channels
 
     def one(each: Any) -> None:
@@ -183,8 +184,8 @@ def regress(code: Code, buffers: tuple[Any, Any, Answers], place: Place, at: tup
             code.put(answers.mean, each * targets + target, value)
             if place.var is not None:
                 knowledge = code.let(knowledge + scalar(scratch, place.var + read) * factor * factor)
-        code.put(answers.data, each, number(noise))
+        code.put(answers.data, each, noise)
         code.put(answers.knowledge, each, knowledge)
-        code.put(answers.total, each, knowledge + number(noise))
+        code.put(answers.total, each, knowledge + noise)
 
     code.loop(place.batch, one, "each")

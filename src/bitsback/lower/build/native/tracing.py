@@ -92,8 +92,8 @@ class _Steps:
             return args[0]
         if node.target is _aten.slice.Tensor and isinstance(args[0], View):
             return self._sliced(node, args[0], [*args[1:], *(0, 0, _END, 1)[len(args) - 1 :]])
-        if node.target is _aten.pad.default and isinstance(args[0], View) and not any(args[1][:4]):
-            return View(args[0].source, args[0].step, args[0].channel + args[1][4])
+        if node.target is _aten.pad.default and isinstance(args[0], View):
+            return self._padded(node, args[0], *args[1:])
         if node.target in (_aten.add.Tensor, _aten.add_.Tensor) and all(isinstance(arg, View) for arg in args):
             return self._sum(node, *args)
         make = _MAKERS.get(node.target)
@@ -127,9 +127,16 @@ class _Steps:
         if axis not in (0, 2, 3) or start not in (0, None) or end < _END or (axis == 0 and step != 1):
             raise self.refuse(node, "only every n-th row and column from the first on can be taken")
         rows, columns = view.step
-        return View(
-            view.source, (rows * step, columns) if axis == 2 else (rows, columns * (step if axis == 3 else 1)), 0
-        )
+        taken = (rows * step, columns) if axis == 2 else (rows, columns * (step if axis == 3 else 1))
+        return View(view.source, taken, view.channel)
+
+    def _padded(
+        self, node: Node, view: View, sizes: list[int], mode: str = "constant", value: float | None = None
+    ) -> View:
+        rows_and_columns, (before, *_) = sizes[:4], [*sizes[4:6], 0]
+        if any(rows_and_columns) or any(sizes[6:]) or mode != "constant" or value:
+            raise self.refuse(node, "only zeros for more channels can be added")
+        return View(view.source, view.step, view.channel + before)
 
     def _sum(self, node: Node, first: View, second: View, *rest: object) -> View:
         whole = next((view for view in (first, second) if view == View(view.source)), None)
@@ -243,7 +250,9 @@ def _average(made: _Steps, node: Node, view: View, axes: Any, *_: object) -> Vie
     return View(target)
 
 
-def _flat(_made: _Steps, _node: Node, view: View, *_: object) -> View:
+def _flat(made: _Steps, node: Node, view: View, *_: object) -> View:
+    if tuple(node.meta["val"].shape[1:]) != (made.maps[view.source].size,):
+        raise made.refuse(node, "it does not flatten each input")
     return view
 
 

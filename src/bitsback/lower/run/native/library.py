@@ -5,6 +5,7 @@ A library is machine code: it is loaded only where a caller says so.
 
 import math
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,7 +104,7 @@ class NativeSession:
 
     def __init__(self, calls: Mapping[int, Call], plan: Plan) -> None:
         self._calls = dict(sorted(calls.items(), reverse=True))
-        self._plan = plan
+        self._plan, self._busy = plan, threading.Lock()
         self.input_shape: tuple[int | str | None, ...] = ("batch", *plan.input_shape)
 
     @property
@@ -112,7 +113,7 @@ class NativeSession:
         return self._calls
 
     def run(self, x: np.ndarray) -> Outputs:
-        """Answer a batch, in pieces of the sizes that the library has.
+        """Answer a batch, in pieces of the sizes that the library has; threads that share the session wait for one another.
 
         Args:
             x: [N, *shape] in raw units; taken as float32.
@@ -124,12 +125,13 @@ class NativeSession:
         found = Outputs(
             np.empty((len(x), self._plan.outputs), np.float32), *(np.empty(len(x), np.float32) for _ in "tdk")
         )
-        for start, batch in pieces(len(x), [*self._calls]):
-            call, count = self._calls[batch], min(batch, len(x) - start)
-            call.input[:count] = x[start : start + count]
-            call()
-            for whole, part in zip(found, call.outputs, strict=True):
-                whole[start : start + count] = part[:count]
+        with self._busy:
+            for start, batch in pieces(len(x), [*self._calls]):
+                call, count = self._calls[batch], min(batch, len(x) - start)
+                call.input[:count] = x[start : start + count]
+                call()
+                for whole, part in zip(found, call.outputs, strict=True):
+                    whole[start : start + count] = part[:count]
         return found
 
 

@@ -170,7 +170,7 @@ class Arrangement:
         layers: of each product, by its step.
         table: of the points of a classification's outputs (`[C + 1, padded K]`, the last row 1 for a point and 0 for padding).
         room: the offset in the scratch buffer of what these need.
-        targets: the offsets of a regression's scale and shift.
+        targets: the offsets of a regression's scale and shift, and of its noise variance, summed over targets.
         correlation: of the outputs, where they are looked at with it.
     """
 
@@ -181,7 +181,7 @@ class Arrangement:
     layers: Mapping[int, Layer]
     table: int
     room: int
-    targets: tuple[int, int]
+    targets: tuple[int, int, int]
     correlation: Correlation | None
 
 
@@ -221,14 +221,17 @@ def arrange(plan: Plan, batch: int, tiles: Mapping[int, Tile] | None = None) -> 
     table = np.zeros((plan.outputs + 1, padded(len(plan.points))), np.float32)
     table[:-1, : len(plan.points)] = plan.points.T
     table[-1, : len(plan.points)] = 1
-    points, targets = constants.add(table), (constants.add(plan.target_scale), constants.add(plan.target_shift))
+    points = constants.add(table)
+    scale, shift, noise = (constants.add(each) for each in (plan.target_scale, plan.target_shift, plan.noise_var.sum()))
     end = sums + max((each.room_size for each in layers.values()), default=0)
     correlation = None
     if plan.correlated:
         correlation = _correlation(plan, at, end, constants)
         end = correlation.root + plan.outputs * padded(plan.outputs)
     numbers = np.concatenate(constants.parts)
-    return Arrangement(at, numbers, end, (standard[0], standard[1]), layers, points, size, targets, correlation)
+    return Arrangement(
+        at, numbers, end, (standard[0], standard[1]), layers, points, size, (scale, shift, noise), correlation
+    )
 
 
 def _correlation(plan: Plan, at: tuple[Place, ...], start: int, constants: _Constants) -> Correlation:

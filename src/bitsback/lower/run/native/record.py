@@ -90,9 +90,10 @@ def plan_from(content: object, tensors: Mapping[str, np.ndarray]) -> Plan:
     outputs = [named.take(name, (last.channels,), least=least) for name, least in _OF_OUTPUTS.items()]
     named.close()
     maps, random = tuple(each.map for each in values), tuple(each.random for each in values)
-    if correlated and not (isinstance(steps[-1], Product) and random[steps[-1].source]):
+    sums = isinstance(steps[-1], Product) and random[steps[-1].source]
+    if correlated and not (sums and task == "classification"):
         raise ArtifactError(
-            "the plan says that its outputs are correlated, and its last step is no layer of random values"
+            "the plan says that its outputs are correlated, and they are no classification's sums of random values"
         )
     plan = Plan(task, shape, inputs[0], inputs[1], steps, maps, random, points, *outputs, correlated=correlated)
     _check_size("its weights take", _constants(plan))

@@ -43,6 +43,18 @@ def runnable() -> list[str]:
     return here[::-1]
 
 
+def best() -> str:
+    """The best of them.
+
+    Raises:
+        ArtifactError: None runs here.
+    """
+    here = runnable()
+    if not here:
+        raise ArtifactError(f"this machine, {platform.machine()}, runs no target that there is: {', '.join(TARGETS)}")
+    return here[0]
+
+
 def check_runnable(target: str) -> None:
     """Refuse a library that this processor cannot run.
 
