@@ -162,7 +162,7 @@ def _native(
     assert make is not None
     found: dict[str, Call] = {}
     rows = []
-    for kept in (Kept(asked.runs / name / "libraries"), Kept(asked.runs / name / "libraries", asked.trials)):
+    for kept in (Kept(asked.runs / name), Kept(asked.runs / name, asked.trials)):
         if asked.quick and not kept.trials:
             continue
         call, plan = kept.call(way, len(raw), partial(make, network, data))

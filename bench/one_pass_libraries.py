@@ -29,12 +29,17 @@ class Kept:
     """Where what was compiled is kept.
 
     Attributes:
-        folder: For files.
+        run: The run folder of the posterior, in which it gets a folder.
         trials: Tuning trials for each shape of a layer; 0 for customary tiles.
     """
 
-    folder: Path
+    run: Path
     trials: int = 0
+
+    @property
+    def folder(self) -> Path:
+        """For files."""
+        return self.run / "libraries"
 
     def call(self, name: str, batch: int, make: Callable[[], Plan]) -> tuple[Call, Plan]:
         """A function of one batch, ready to be called, and its plan.
@@ -45,7 +50,7 @@ class Kept:
             make: Traces the plan, where it is not kept.
         """
         plan = self._plan(name, make)
-        path = self.folder / f"{name}-{batch}{'-tuned' if self.trials else ''}-{_digest()}.npz"
+        path = self.folder / f"{name}-{batch}{'-tuned' if self.trials else ''}-{self._digest()}.npz"
         if not path.is_file():
             entry = Entry(batch, self._tiles(plan, batch))
             library = build(plan, runnable()[0], [entry])
@@ -54,10 +59,18 @@ class Kept:
         return open_library(plan, library_from(said, arrays["code"], plan)).calls[batch], plan
 
     def _plan(self, name: str, make: Callable[[], Plan]) -> Plan:
-        path = self.folder / f"{name}-{_digest()}.npz"
+        path = self.folder / f"{name}-{self._digest()}.npz"
         if not path.is_file():
             _write(path, *plan_record(make()))
         return plan_from(*_read(path))
+
+    def _digest(self) -> str:
+        """Names the posterior, and the code that traces and compiles."""
+        root, found = Path(bitsback.__file__).parent, hashlib.sha256()
+        sources = (path for folder in _SOURCES for path in sorted((root / folder).rglob("*.py")))
+        for path in (self.run / "posterior.safetensors", *sources):
+            found.update(path.read_bytes())
+        return found.hexdigest()[:12]
 
     def _tiles(self, plan: Plan, batch: int) -> Mapping[int, Tile]:
         """The fastest tiles that trials found; trials are shared by all layers of one shape."""
@@ -69,15 +82,6 @@ class Kept:
             job = Job({shape: 1}, Here(), runnable()[0])
             found[shape] = job.known(search(job, self.trials, database))[shape].best
         return {index: found[shape_of(plan, step, batch)] for index, step in products.items()}
-
-
-def _digest() -> str:
-    """Names the code that traces and compiles."""
-    root, found = Path(bitsback.__file__).parent, hashlib.sha256()
-    for folder in _SOURCES:
-        for path in sorted((root / folder).rglob("*.py")):
-            found.update(path.read_bytes())
-    return found.hexdigest()[:12]
 
 
 def _write(path: Path, said: object, arrays: Mapping[str, np.ndarray]) -> None:

@@ -27,6 +27,7 @@ def test_a_library_is_compiled_once_and_answers_the_same(tmp_path, monkeypatch):
         made.append(1)
         return plans.plan()
 
+    (tmp_path / "posterior.safetensors").write_bytes(b"one")
     first, plan = Kept(tmp_path).call("some", 2, make)
     monkeypatch.setattr(one_pass_libraries, "build", lambda *_: pytest.fail("compiled twice"))
     second, again = Kept(tmp_path).call("some", 2, make)
@@ -38,6 +39,9 @@ def test_a_library_is_compiled_once_and_answers_the_same(tmp_path, monkeypatch):
     assert plan.steps[0].weights.mean.tobytes() == again.steps[0].weights.mean.tobytes()
     for one, other in zip(first.outputs, second.outputs, strict=True):
         np.testing.assert_array_equal(one, other)
+    (tmp_path / "posterior.safetensors").write_bytes(b"another")
+    Kept(tmp_path)._plan("some", make)
+    assert len(made) == 2
 
 
 def test_every_way_of_drawing_predicts_about_the_same(tmp_path):
