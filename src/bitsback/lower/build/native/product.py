@@ -93,15 +93,11 @@ def _summed(block: Block, read: list[Any], moments: tuple[int, ...]) -> dict[int
     sums += [{moment: code.filled(count, 0.0) for moment in moments} for _ in range(1, layer.tile.sums)]
 
     def line(kernel_row: Any) -> None:
-        unroll = layer.tile.unroll
-        turns, rest = divmod(layer.packed.run, unroll)
-
-        def numbers(first: Any, several: int) -> None:
+        def numbers(start: Any, several: int) -> None:
             for each in range(several):
-                _accumulate(block, sums[each % len(sums)], read, (kernel_row, first + each))
+                _accumulate(block, sums[each % len(sums)], read, (kernel_row, start + each))
 
-        code.loop(turns, lambda turn: numbers(turn * unroll, unroll), "k")
-        numbers(turns * unroll, rest)
+        _along(code, layer, numbers)
 
     code.loop(layer.packed.rows, line, "kernel_row")
     for others in sums[1:]:
@@ -109,6 +105,20 @@ def _summed(block: Block, read: list[Any], moments: tuple[int, ...]) -> dict[int
             for index in range(count):
                 sums[0][moment][index] = sums[0][moment][index] + others[moment][index]
     return sums[0]
+
+
+def _along(code: Code, layer: Layer, numbers: Callable[[Any, int], None]) -> None:
+    """All numbers of a kernel row, so many at a time; what fills up the vectors of the input is zero, and is left out."""
+    stride, channels, unroll = layer.source.stride, layer.source.map.channels, layer.tile.unroll
+    count, size = (1, layer.packed.run) if stride == channels else (layer.packed.run // stride, channels)
+    turns, rest = divmod(size, unroll)
+
+    def tap(index: Any) -> None:
+        first = index * stride
+        code.loop(turns, lambda turn: numbers(first + turn * unroll, unroll), "k")
+        numbers(first + turns * unroll, rest)
+
+    code.loop(count, tap, "tap")
 
 
 def _biases(block: Block, positions: int, moment: int) -> Registers:
