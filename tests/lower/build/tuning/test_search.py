@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bitsback.lower.build.tuning.database import Database
+from bitsback.lower.build.tuning.database import Database, Trial
 from bitsback.lower.build.tuning.search import Job, search
 from bitsback.lower.build.tuning.space import customary, space
 from tests.lower.build.tuning.benches import BEST, CONV, LAST, TARGET, VECTORS, Known, compiled, cost
@@ -90,11 +90,35 @@ def test_another_device_begins_anew_and_layers_of_the_same_shape_share(database)
     assert job(CONV).trials(database) == own != []
 
 
+def test_trials_beside_a_tile_that_is_customary_no_longer_are_not_taken_for_trials_of_this_search(
+    database, tmp_path, monkeypatch
+):
+    first, other, *_ = space(CONV, TARGET)
+    with monkeypatch.context() as before:
+        before.setattr("bitsback.lower.build.tuning.search.customary", lambda _: other)
+        old = search(job(CONV), 20, database)
+    assert first not in {trial.beside for trial in old}
+    assert job(CONV).trials(database) == []
+    new = search(job(CONV), 20, Database(tmp_path / "new.jsonl"))
+    assert search(job(CONV), 20, database) == job(CONV).trials(database) == new
+    assert job(CONV).known(new)[CONV].ratio < 1
+
+
+def test_trials_of_another_search_count_from_where_they_are_beside_the_best_of_this_one(database):
+    first, one, two, three, *_ = space(CONV, TARGET)
+    for tile, beside, ratio in ((first, one, 0.9), (two, first, 0.5), (three, one, 0.4), (three, two, 1.1)):
+        database.add(Trial("a processor", TARGET, CONV, tile, beside, 1.0, 1.0, ratio, 9))
+    found = job(CONV).trials(database)
+    assert [(trial.tile, trial.beside) for trial in found] == [(two, first), (three, two)]
+    known = job(CONV).known(found)[CONV]
+    assert (known.best, known.ratio, known.tried) == (two, 0.5, {two, three})
+
+
 KILLED = """
 import os, signal, sys
 sys.modules["torch"] = None
 from pathlib import Path
-from bitsback.lower.build.tuning.database import Database
+from bitsback.lower.build.tuning.database import Database, Trial
 from bitsback.lower.build.tuning.search import Job, search
 from tests.lower.build.tuning.benches import CONV, TARGET, VECTORS, Known, compiled
 

@@ -40,9 +40,13 @@ class Known:
     seconds: float | None = None
     tried: frozenset[Tile] = frozenset()
 
+    def leads_to(self, trial: Trial) -> bool:
+        """Whether a trial goes on from these: one beside another tile than the best does not say what it is to the best."""
+        return trial.beside == self.best
+
     def after(self, trial: Trial) -> "Known":
-        """With one more trial."""
-        better = trial.beside == self.best and trial.ratio < _GAIN
+        """With one more trial that these lead to."""
+        better = trial.ratio < _GAIN
         return Known(
             trial.tile if better else self.best,
             self.ratio * trial.ratio if better else self.ratio,
@@ -73,16 +77,22 @@ class Job:
         return {shape: space(shape, self.target) for shape in self.shapes}
 
     def trials(self, database: Database) -> list[Trial]:
-        """Those of the database that are about this job.
+        """Those of the database that are about this job and go on from one another, the first from the customary tile.
 
         Raises:
             RunError: the database is damaged or of another version.
         """
         here = (self.bench.name, self.target)
-        return [each for each in database.read() if (each.device, each.target) == here and each.shape in self.shapes]
+        known, found = self.known(()), list[Trial]()
+        for trial in database.read():
+            about = (trial.device, trial.target) == here and trial.shape in known
+            if about and known[trial.shape].leads_to(trial):
+                known[trial.shape] = known[trial.shape].after(trial)
+                found.append(trial)
+        return found
 
     def known(self, trials: Iterable[Trial]) -> dict[Shape, Known]:
-        """What trials say of each shape."""
+        """What trials say of each shape, as `trials` gives them."""
         found = {shape: Known(customary(shape)) for shape in self.shapes}
         for trial in trials:
             found[trial.shape] = found[trial.shape].after(trial)
