@@ -50,10 +50,14 @@ def space(shape: Shape, target: str) -> tuple[Tile, ...]:
 
 
 def neighbours(tile: Tile, tiles: tuple[Tile, ...]) -> tuple[Tile, ...]:
-    """The tiles that differ from one in a single thing, and in a number no further than the next one that there is."""
+    """The tiles that differ from one in a single thing, and in a number no further than the next one that there is.
+
+    Whether moments are summed apart follows from the sizes, and is no thing of its own.
+    """
     found = []
     for name, value in zip(_NAMES, astuple(tile), strict=True):
-        alike = {getattr(each, name): each for each in tiles if replace(each, **{name: value}) == tile}
+        same = {name: value, "apart": tile.apart}
+        alike = {getattr(each, name): each for each in tiles if replace(each, **same) == tile}
         lower, higher = ([each for each in alike if each < value], [each for each in alike if each > value])
         found += [alike[each] for each in (max(lower, default=None), min(higher, default=None)) if each is not None]
     return tuple(found)
