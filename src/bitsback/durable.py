@@ -54,20 +54,21 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def append(path: Path, lines: bytes, is_whole: Callable[[bytes], bool]) -> None:
+def append(path: Path, lines: bytes, is_whole: Callable[[bytes], bool], head: bytes = b"") -> None:
     """Add lines at the end, all or none, and sync them; what a killed process left half-written at the end goes first.
 
     Args:
         path: the file; it need not be there.
         lines: each with its end.
         is_whole: whether a last line without an end is all there.
+        head: what goes before them in a file that has nothing yet, whoever else begins it at the same time.
 
     Raises:
         OSError: the disk is full or gone; the file is as it was.
     """
     with path.open("a+b", buffering=0) as file, _alone(file):
         _mend(file, is_whole)
-        _write(file, lines)
+        _write(file, lines if file.seek(0, os.SEEK_END) else head + lines)
 
 
 def _write(file: FileIO, data: bytes) -> None:
@@ -90,13 +91,24 @@ def _write(file: FileIO, data: bytes) -> None:
 
 def _mend(file: FileIO, is_whole: Callable[[bytes], bool]) -> None:
     """Make the file end with a complete line: end a whole last row, drop a torn one."""
-    file.seek(0)
-    data = file.readall()
-    tail = data.rpartition(b"\n")[2]
+    tail = _tail(file)
     if is_whole(tail):
         _write(file, b"\n")
     elif tail:
-        os.ftruncate(file.fileno(), len(data) - len(tail))
+        os.ftruncate(file.fileno(), file.seek(0, os.SEEK_END) - len(tail))
+
+
+def _tail(file: FileIO) -> bytes:
+    """What follows the end of the last line that has one; no more of the file is read than that takes."""
+    start, tail = file.seek(0, os.SEEK_END), b""
+    while start and b"\n" not in tail:
+        size = min(start, _BLOCK)
+        start = file.seek(start - size)
+        tail = file.read(size) + tail
+    return tail.rpartition(b"\n")[2]
+
+
+_BLOCK = 1 << 16  # bytes
 
 
 @contextlib.contextmanager

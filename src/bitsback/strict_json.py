@@ -40,6 +40,14 @@ def parse(data: bytes, where: str) -> object:
     return found
 
 
+def is_object(line: bytes) -> bool:
+    """Whether a line is all of a JSON object: one that was cut off is not."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
 class Fields:
     """One JSON object, taken apart key by key; `close` refuses what nobody asked for."""
 

@@ -19,6 +19,7 @@ import numpy as np
 from bitsback.durable import append
 from bitsback.errors import RunError
 from bitsback.measure.provenance import Provenance
+from bitsback.strict_json import is_object
 
 Scalar = str | float | int | bool
 
@@ -75,7 +76,7 @@ class Journal:
         text = "".join(to_line(row) + "\n" for row in rows).encode()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            append(self.path, text, _is_json)
+            append(self.path, text, is_object)
         except OSError as error:
             raise RunError(f"the journal {self.path} cannot be written: {error.strerror}") from error
 
@@ -86,7 +87,7 @@ class Journal:
             RunError: a line before the last is not a row, or the file cannot be read.
         """
         *lines, tail = self._content().split(b"\n")
-        if _is_json(tail):
+        if is_object(tail):
             lines.append(tail)
         return [_row(line, f"line {number} of {self.path}") for number, line in enumerate(lines, 1) if line.strip()]
 
@@ -97,7 +98,7 @@ class Journal:
             RunError: the file cannot be read.
         """
         *lines, tail = self._content().split(b"\n")
-        return None if not tail.strip() or _is_json(tail) else len(lines) + 1
+        return None if not tail.strip() or is_object(tail) else len(lines) + 1
 
     def _content(self) -> bytes:
         try:
@@ -173,13 +174,6 @@ def _plain(value: object) -> object:
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} {value!r} is no number, text or list")
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except ValueError:
-        return False
 
 
 def _row(line: str | bytes, place: str) -> Measurement:

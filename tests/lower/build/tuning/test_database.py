@@ -1,3 +1,4 @@
+import fcntl
 import json
 
 import pytest
@@ -36,6 +37,19 @@ def test_a_line_that_was_cut_off_is_passed_over_and_goes_with_the_next_trial(dat
         assert database.read() == [FIRST, SECOND][:whole]
         database.add(SECOND)
         assert database.read() == [*[FIRST, SECOND][:whole], SECOND]
+
+
+def test_who_begins_it_while_another_does_leaves_one_head(tmp_path, monkeypatch):
+    database, lock = Database(tmp_path / "tuning.jsonl"), fcntl.flock
+
+    def late(file, how):
+        monkeypatch.undo()
+        database.add(FIRST)
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    database.add(SECOND)
+    assert database.read() == [FIRST, SECOND]
 
 
 def change(number, **values):

@@ -21,7 +21,7 @@ from bitsback.lower.run.native.layout import VERSION
 from bitsback.lower.run.native.plan import VARIANCES
 from bitsback.lower.run.native.record import tile_from, tile_record
 from bitsback.lower.run.native.tiles import Tile
-from bitsback.strict_json import Fields, parse
+from bitsback.strict_json import Fields, is_object, parse
 
 FORMAT = "bitsback-tuning"
 FORMAT_VERSION = 1
@@ -73,7 +73,7 @@ class Database:
         head, *lines = content.split(b"\n")
         if head != _HEAD and (lines or not _HEAD.startswith(head)):
             raise RunError(f"the tuning database {self.path} {_refusal(head)}")
-        if lines and not _is_json(lines[-1]):
+        if lines and not is_object(lines[-1]):
             lines.pop()
         return [self._trial(line, number) for number, line in enumerate(lines, 2)]
 
@@ -85,8 +85,7 @@ class Database:
         """
         line = json.dumps(_said(trial), allow_nan=False, separators=(",", ":")).encode() + b"\n"
         try:
-            begun = self.path.exists() and self.path.read_bytes().startswith(_HEAD)
-            append(self.path, line if begun else _HEAD + b"\n" + line, _is_json)
+            append(self.path, line, is_object, head=_HEAD + b"\n")
         except OSError as error:
             raise RunError(f"the tuning database {self.path} cannot be written: {reason(error)}") from error
 
@@ -156,10 +155,3 @@ def _pair(fields: Fields, name: str) -> tuple[int, int]:
     if len(found) != 2:
         raise ArtifactError(f"{fields.where} has {name} {str(found)[:40]}, where rows and columns belong")
     return found[0], found[1]
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except ValueError:
-        return False
