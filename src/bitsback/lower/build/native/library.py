@@ -12,6 +12,7 @@ from tvm import tirx
 from bitsback.errors import ExportError
 from bitsback.lower.build.native import pointwise, positions
 from bitsback.lower.build.native.code import Code
+from bitsback.lower.build.native.interruption import after_this
 from bitsback.lower.build.native.linking import link
 from bitsback.lower.build.native.outputs import Answers, Points, classify, regress
 from bitsback.lower.build.native.product import product
@@ -107,7 +108,8 @@ def linked(functions: Mapping[str, Any], target: str) -> bytes:
     """
     if target not in _TVM:
         raise ExportError(f"there is no target {target!r}; there are {', '.join(_TVM)}")
-    compiled: Any = tvm.compile(tvm.IRModule(dict(functions)), tvm.target.Target(_TVM[target]))
+    with after_this():
+        compiled: Any = tvm.compile(tvm.IRModule(dict(functions)), tvm.target.Target(_TVM[target]))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "library.so"
         compiled.export_library(str(path), fcompile=lambda output, objects: link(target, Path(output), objects))
