@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+import threading
 import time
 from dataclasses import replace
 
@@ -59,6 +60,26 @@ def test_a_library_is_tuned_elsewhere(call, packed, served, tmp_path):
     found = call("tune", model, "--device", served.address, "--trials", "2", "--batch", "1", "--json")
     assert found.code == 0, found.err
     assert json.loads(found.out)["device"] == cpu_model()
+
+
+def test_a_tuning_goes_on_when_a_killed_device_comes_back(call, packed, served, tmp_path):
+    model, database = shutil.copy(packed, tmp_path / "model.bitsback"), tmp_path / "tuning.jsonl"
+
+    def restart():
+        end = time.monotonic() + 60
+        while not (database.exists() and database.read_bytes().count(b"\n") > 2) and time.monotonic() < end:
+            time.sleep(0.01)
+        served.kill()
+        served.start()
+
+    restarting = threading.Thread(target=restart)
+    restarting.start()
+    found = call("tune", model, "--device", served.address, "--wait", "60", "--trials", "8", "--batch", "1", "--json")
+    restarting.join()
+    assert found.code == 0, found.err
+    assert "; waiting for it for 60 s" in found.err
+    assert json.loads(found.out)["measured"] == 8
+    assert len({json.dumps(json.loads(line)["tile"]) for line in database.read_bytes().splitlines()[1:]}) == 8
 
 
 def test_the_samples_of_a_data_set_are_the_inputs(call, packed, served):

@@ -61,6 +61,7 @@ def test_what_a_user_can_do_wrong_is_one_line(model, call):
     for words, said in (
         ([model, "--device", "emulated-aarch64"], "never how long it takes"),
         ([model, "--device", "board"], "there is no device 'board'"),
+        ([model, "--wait", "5"], "--wait 5 goes with a device that is elsewhere"),
         ([model, "--plot", "tuning.gif"], "--plot tuning.gif is neither a .png nor a .svg"),
         ([model, "--plot", "none/tuning.png"], "--plot none/tuning.png cannot be written: there is no folder none"),
         ([model, "--database", "none/t.jsonl"], "--database none/t.jsonl cannot be written: there is no folder none"),

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bitsback.cli.device import Wait
 from bitsback.cli.options import Json, TimedData
-from bitsback.cli.screen import show, table, watching
+from bitsback.cli.screen import show, table, warn, watching
 from bitsback.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def tune(
     artifact: Annotated[Path, typer.Argument(metavar="ARTIFACT", help="A packed file with a native library: trusted.")],
     *,
     device: Annotated[str, typer.Option(help="Where it is timed: cpu is this machine; rpc://HOST:PORT.")] = "cpu",
+    wait: Wait = None,
     trials: Annotated[int, typer.Option(help="How many, with those that the database has.", min=1)] = 64,
     batch: Batches = None,
     data: TimedData = None,
@@ -40,12 +42,14 @@ def tune(
     What was killed goes on with the same command. docs/tuning.md says what is searched.
 
     Example: bitsback tune runs/mnist/model.bitsback --device cpu --trials 200
+
+    Example: bitsback tune runs/mnist/model.bitsback --device rpc://127.0.0.1:9090 --wait 60
     """
     from bitsback.run.devices import bench, need_compiler
 
     _check_written(plot, database)
     picture = plot or artifact.with_name("tuning.png")
-    with bench(device) as where:
+    with bench(device, wait, warn) as where:
         need_compiler()
         from bitsback.lower.build.tuning.database import Database
         from bitsback.run.tune import Asked

@@ -1,7 +1,7 @@
 """The devices that a user can name, and whether the compiler is there that makes libraries for them."""
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -25,25 +25,27 @@ NEVER_TIMED = (
 
 
 @contextmanager
-def bench(device: str) -> Iterator[Bench]:
+def bench(device: str, wait: float | None = None, tell: Callable[[str], None] = lambda _: None) -> Iterator[Bench]:
     """Where native libraries are timed, held meanwhile.
 
     Args:
         device: What a user wrote.
+        wait: How long it is waited for while it is busy or gone, in seconds.
+        tell: Is told when it is.
 
     Yields:
         The device.
 
     Raises:
-        RecipeError: There is no such device, or none that can be timed.
+        RecipeError: There is no such device, none that can be timed, or it is this machine and to be waited for.
         DeviceError: It is busy or gone.
         MissingExtraError: It is elsewhere, and TVM is not installed.
     """
-    where = elsewhere(device, None)
+    where = elsewhere(device, wait)
     if where is None:
         yield Here()
         return
-    with RemoteBench(where) as found:
+    with RemoteBench(where, Limits(wait=wait or 0.0), tell) as found:
         yield found
 
 
