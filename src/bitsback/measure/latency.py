@@ -121,6 +121,7 @@ def rounds(
     calls: Sequence[Callable[[], object]],
     settings: LatencySettings,
     *,
+    first: int = 0,
     clock: Callable[[], float] = time.perf_counter,
 ) -> np.ndarray:
     """Seconds of every single call, [repeats, len(calls)], the garbage collector held off meanwhile.
@@ -128,13 +129,14 @@ def rounds(
     Args:
         calls: what to call.
         settings: how often.
+        first: how many rounds there were already, so that the order goes on from theirs.
         clock: seconds, monotonic.
     """
     seconds = np.empty((settings.repeats, len(calls)))
     with _no_collection():
         for turn in range(-settings.warmup, settings.repeats):
             for step in range(len(calls)):
-                which = (turn + step) % len(calls)
+                which = (first + turn + step) % len(calls)
                 for _ in range(settings.again):
                     calls[which]()
                 start = clock()

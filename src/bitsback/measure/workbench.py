@@ -77,9 +77,9 @@ class Workbench:
         for call in self._calls:
             call.input[:] = np.frombuffer(bytes(inputs), np.float32).reshape(call.input.shape)
 
-    def time(self, repeats: int, warmup: int) -> bytes:
-        """Seconds of single calls in turns, float64 `[repeats, functions]`."""
-        return rounds(self._calls, LatencySettings(warmup=warmup, repeats=repeats)).tobytes()
+    def time(self, repeats: int, warmup: int, first: int) -> bytes:
+        """Seconds of single calls in turns, float64 `[repeats, functions]`; `first` rounds were there before."""
+        return rounds(self._calls, LatencySettings(warmup=warmup, repeats=repeats), first=first).tobytes()
 
     def answer(self, which: int) -> bytes:
         """What one function answers: mean, total, data and knowledge one after another, float32."""

@@ -54,6 +54,20 @@ def test_each_library_has_its_own_time_and_the_network_is_not_in_it(served, libr
     assert np.median(seconds[:, [0, 2]]) < 0.001
 
 
+def test_the_order_rotates_though_the_device_is_asked_for_one_round_at_a_time(served, tmp_path):
+    called = tmp_path / "called"
+
+    def logged(which):
+        (folder := tmp_path / which).mkdir()
+        appended = f'int file = open("{called}", O_WRONLY | O_APPEND | O_CREAT, 0600); file = write(file, "{which}", 1)'
+        return code.library(folder, f"{appended}; usleep(90000)")
+
+    with bench(served) as device:
+        device.seconds(plans.plan(), [logged(each) for each in "012"], ONE, 3)
+    calls = called.read_text()
+    assert [calls[start + 3 : start + 6] for start in (0, 6, 12)] == ["012", "120", "201"]
+
+
 def test_what_cannot_run_there_is_refused_and_the_device_serves_on(served, library):
     other = Library("aarch64", b"no code", (Entry(1),))
     garbage = Library(runnable()[0], b"no code", (Entry(1),))

@@ -107,13 +107,13 @@ class RemoteBench:
         found = np.empty((0, len(compiled)))
         count, warmup = 1, 1
         while len(found) < repeats:
-            turn = min(count, repeats - len(found))
+            how = (min(count, repeats - len(found)), warmup, len(found))
 
-            def timed(session: Session, turn: int = turn, warmup: int = warmup) -> bytes:
+            def timed(session: Session, how: tuple[int, int, int] = how) -> bytes:
                 self._give(session, orders, inputs)
-                return bytes(session.call("time", turn, warmup))
+                return bytes(session.call("time", *how))
 
-            rounds = np.frombuffer(self._lasting(timed)).reshape(turn, len(compiled))
+            rounds = np.frombuffer(self._lasting(timed)).reshape(-1, len(compiled))
             found = np.concatenate([found, rounds])
             count = max(1, int(_TURN / rounds.sum(1).mean()))
             warmup = max(1, count // 10)
