@@ -185,5 +185,9 @@ def test_a_tracker_hands_a_device_out(call, packed):
             assert becomes("busy")
         assert becomes("free")
         assert "is a tracker's; name it as" in call("measure", packed, "--device", board.address).err
+        keyless = call("measure", packed, "--device", f"rpc://{tracker.address}", "--wait", "30")
+        assert (keyless.code, keyless.out) == (2, "")
+        said = f"error: rpc://{tracker.address} is a tracker; name a device of it as rpc://HOST:PORT/KEY\n"
+        assert keyless.err == said
         unknown = call("measure", packed, "--device", f"rpc://{tracker.address}/board-2").err
         assert f"the tracker at {tracker.address} knows no 'board-2'; it knows board-1" in unknown

@@ -3,8 +3,8 @@
 It is a process of its own, of the standard library alone: TVM's client holds Python's lock in places where it waits, so that
 no thread beside it could cut it off. On stdin it reads one line of JSON (`host`, `port`, `key`, `token`, and seconds:
 `connect`, `patience`, `call`). On stdout it says `port N` when the device has taken the call, and TVM's client may come to that
-port of this machine with `token` as its key; or why not: `absent WHY`, `busy`, `foreign`, `key`. At the end it says `gone`,
-`slow` or `done`.
+port of this machine with `token` as its key; or why not: `absent WHY`, `left WHY` after it was there, `busy`, `foreign`, `key`.
+At the end it says `gone`, `slow` or `done`.
 """
 
 import json
@@ -51,7 +51,7 @@ def _called(asked: dict[str, Any]) -> tuple[socket.socket, bytes]:
             _end("foreign")
         return device, _exactly(device, length)
     except ConnectionError as error:
-        _end(f"absent {error.strerror or error}")
+        _end(f"left {error.strerror or error}")
     except (OSError, EOFError):
         _end("foreign")
 

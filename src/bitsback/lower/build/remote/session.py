@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from bitsback.errors import ArtifactError, DeviceError, MissingExtraError
 from bitsback.lower.build.remote import relay as relay_file
 from bitsback.lower.build.remote.address import Address, Endpoint
-from bitsback.lower.build.remote.tracker import registered, requested
+from bitsback.lower.build.remote.tracker import is_tracker, registered, requested
 from bitsback.measure.workbench import PREFIX, Description, described
 
 
@@ -109,7 +109,9 @@ class Session:
 
     def _refused(self, word: str, rest: str) -> NoReturn:
         at, seconds = self._address, self._limits.connect + self._limits.wait
-        if word == "absent":
+        if word in {"left", "foreign"} and at.key is None and is_tracker(at.endpoint, self._limits.connect):
+            raise DeviceError(f"{at} is a tracker; name a device of it as rpc://HOST:PORT/KEY")
+        if word in {"absent", "left"}:
             raise LostError(f"no device answers at {at}: {rest.lower() or 'it hung up'}")
         busy = f"it took no call within {seconds:g} s, and measures for one at a time; --wait SECONDS waits longer"
         said = {

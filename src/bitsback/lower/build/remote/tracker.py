@@ -64,6 +64,15 @@ def registered(tracker: Endpoint, seconds: float) -> list[Registered]:
         raise DeviceError(f"{tracker} answers as no tracker does: {str(said)[:80]!r}") from error
 
 
+def is_tracker(there: Endpoint, seconds: float) -> bool:
+    """Whether what listens somewhere answers as a tracker does, within so many seconds."""
+    try:
+        registered(there, seconds)
+    except DeviceError:
+        return False
+    return True
+
+
 def requested(tracker: Endpoint, key: str, connect: float, patience: float) -> tuple[Endpoint, str] | None:
     """A free device and the word that it lets one in for; None where none is free within `patience` seconds.
 
