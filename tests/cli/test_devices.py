@@ -191,3 +191,13 @@ def test_a_tracker_hands_a_device_out(call, packed):
         assert keyless.err == said
         unknown = call("measure", packed, "--device", f"rpc://{tracker.address}/board-2").err
         assert f"the tracker at {tracker.address} knows no 'board-2'; it knows board-1" in unknown
+
+
+def test_a_tracker_listens_at_an_address_of_ipv6_too(call, packed):
+    listening = ("--host", "::1")
+    with Served("tracker", *listening) as tracker:
+        assert tracker.address.startswith("[::1]:")
+        with Served("serve", *listening, "--tracker", tracker.address, "--key", "board"):
+            device = f"rpc://{tracker.address}/board"
+            found = call("measure", packed, "--device", device, "--wait", "20", "--repeats", "3", "--json")
+    assert found.code == 0, found.err

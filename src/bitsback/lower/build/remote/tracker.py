@@ -99,7 +99,7 @@ def serve(listening: Endpoint, ready: Callable[[Endpoint], None]) -> None:
         DeviceError: Nobody can listen there.
     """
     try:
-        server = _Server((listening.host, listening.port), _Connection)
+        server = _Server(listening)
     except OSError as error:
         raise DeviceError(f"nobody can listen at {listening}: {reason(error)}") from error
     with server:
@@ -141,8 +141,10 @@ class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, *of: Any) -> None:
-        super().__init__(*of)
+    def __init__(self, listening: Endpoint) -> None:
+        at = (listening.host, listening.port)
+        self.address_family = socket.getaddrinfo(*at, type=socket.SOCK_STREAM)[0][0]
+        super().__init__(at, _Connection)
         self.changed = threading.Condition()
         self.offers: list[_Offer] = []
         self.waiting: list[str] = []
