@@ -120,6 +120,22 @@ def test_customary_tiles_stay_where_nothing_is_faster_and_come_back_where_they_a
         assert entry.tiles == {index: default_tile(plan(), plan().steps[index], entry.batch) for index in entry.tiles}
 
 
+def test_a_gain_of_the_whole_network_within_noise_leaves_the_file(path, database):
+    class Heavy(Known):
+        """What is beside the products takes nearly all of the time."""
+
+        def seconds(self, plan, libraries, inputs, repeats):
+            return super().seconds(plan, libraries, inputs, repeats) + 0.1 * (len(plan.steps) > 1)
+
+    heavy = Heavy(cost=slow)
+    heavy.targets = tuple(runnable())
+    found = tune(path, heavy, database, Asked(30))
+    assert not found.written
+    assert {each.kept for each in found.functions} == {"customary"}
+    assert all(0.98 < each.ratio[1] < 1 and each.latencies[-1] < each.latencies[0] for each in found.functions)
+    assert path.read_bytes() == packed()
+
+
 def test_a_library_that_answers_otherwise_is_not_written(path, database, monkeypatch):
     right = module.build
 

@@ -15,7 +15,7 @@ from bitsback.errors import ArtifactError, RecipeError
 from bitsback.lower.build.comparison import check_close
 from bitsback.lower.build.native.library import build
 from bitsback.lower.build.tuning.database import Database
-from bitsback.lower.build.tuning.search import Job, search
+from bitsback.lower.build.tuning.search import GAIN, Job, search
 from bitsback.lower.build.tuning.shape import Shape, shape_of
 from bitsback.lower.run.native.library import Entry, Library, open_library
 from bitsback.lower.run.native.plan import Plan, Product
@@ -76,7 +76,7 @@ class Tuned:
         target: Of the library.
         trials: How many there are now.
         measured: How many of them are new.
-        written: Whether the file was written anew: nothing was faster otherwise.
+        written: Whether the file was written anew: nothing was faster by more than noise otherwise.
         functions: What became of each.
     """
 
@@ -186,17 +186,18 @@ class _Whole:
 def _decided(
     whole: _Whole, was: Entry, best: Mapping[Shape, Tile], latencies: tuple[float, ...]
 ) -> tuple[Entry, Function]:
-    """The fastest of customary tiles, those that were there, and those that were found."""
+    """The fastest of customary tiles, those that were there, and those that were found; a gain within noise changes nothing."""
     plan, batch = whole.plan, was.batch
     customary = Entry(batch, {index: default_tile(plan, step, batch) for index, step in _products(plan)})
     tuned = Entry(batch, {index: best[shape_of(plan, step, batch)] for index, step in _products(plan)})
     named = {"customary": customary, "as it was": was, "tuned": tuned}
     different = [each for index, each in enumerate(named.values()) if each not in [*named.values()][:index]]
     seconds = whole.seconds(different)
-    fastest = different[int(np.median(seconds / seconds[:, :1], 0).argmin())]
-    kept = next(name for name, entry in named.items() if entry == fastest)
+    ratios = np.median(seconds / seconds[:, [different.index(was)]], 0)
+    chosen = different[int(ratios.argmin())] if ratios.min() < GAIN else was
+    kept = next(name for name, entry in named.items() if entry == chosen)
     before, after = seconds[:, 0], seconds[:, different.index(tuned)]
-    return fastest, Function(batch, kept, _quartiles(before), _quartiles(after), _quartiles(after / before), latencies)
+    return chosen, Function(batch, kept, _quartiles(before), _quartiles(after), _quartiles(after / before), latencies)
 
 
 def _quartiles(values: np.ndarray) -> tuple[float, float, float]:

@@ -19,7 +19,8 @@ from bitsback.lower.run.native.library import Library
 from bitsback.lower.run.native.tiles import Tile
 from bitsback.measure.native import Bench
 
-_GAIN = 0.98  # a smaller one is as likely to be noise
+GAIN = 0.98
+"""What a ratio must be below: a smaller gain is as likely to be noise."""
 _SECONDS = 0.05  # what one library's calls of a trial take together, about
 _ROUNDS = (12, 200)
 
@@ -46,7 +47,7 @@ class Known:
 
     def after(self, trial: Trial) -> "Known":
         """With one more trial that these lead to."""
-        better = trial.ratio < _GAIN
+        better = trial.ratio < GAIN
         return Known(
             trial.tile if better else self.best,
             self.ratio * trial.ratio if better else self.ratio,
@@ -195,9 +196,9 @@ class _Stand:
             return float(np.median(own / other)), float(np.median(own)), float(np.median(other))
 
         ratio, seconds, beside = compared()
-        if ratio < _GAIN:  # a gain that does not come again was none
+        if ratio < GAIN:  # a gain that does not come again was none
             ratio, seconds, beside = max((ratio, seconds, beside), compared())
-        if ratio < _GAIN:
+        if ratio < GAIN:
             self.best[shape] = (tile, libraries[1])
         return Trial(job.bench.name, job.target, shape, tile, known.best, seconds, beside, ratio, rounds)
 
