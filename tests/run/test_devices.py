@@ -1,8 +1,8 @@
 import pytest
 
-from bitsback.errors import MissingExtraError, RecipeError
+from bitsback.errors import RecipeError
 from bitsback.measure.native import Here
-from bitsback.run.devices import bench, need_compiler
+from bitsback.run.devices import bench
 
 
 def test_this_machine_is_a_device_and_an_emulated_one_cannot_be_timed():
@@ -12,10 +12,3 @@ def test_this_machine_is_a_device_and_an_emulated_one_cannot_be_timed():
         bench("emulated-aarch64").__enter__()
     with pytest.raises(RecipeError, match="there is no device 'board'; there is cpu"):
         bench("board").__enter__()
-
-
-def test_without_the_compiler_the_extra_is_named(monkeypatch):
-    need_compiler()
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r'pip install "bitsback\[compile\]"'):
-        need_compiler()

@@ -45,13 +45,14 @@ def serve(
 
     Example: bitsback device serve --port 9090
     """
+    from bitsback.lower.build.compiler import need_compiler
     from bitsback.lower.build.remote.address import Address, Endpoint, endpoint
-    from bitsback.lower.build.remote.session import Limits, check_compiler
+    from bitsback.lower.build.remote.session import Limits
     from bitsback.lower.build.remote.tracker import registered
 
     _check_registration(tracker, key)
     at = None if tracker is None else endpoint(tracker)
-    check_compiler()
+    need_compiler()
     if at is not None:
         registered(at, Limits.connect)
         _check_reachable(host, at)

@@ -45,7 +45,8 @@ def tune(
 
     Example: bitsback tune runs/mnist/model.bitsback --device rpc://127.0.0.1:9090 --wait 60
     """
-    from bitsback.run.devices import bench, need_compiler
+    from bitsback.lower.build.compiler import need_compiler
+    from bitsback.run.devices import bench
 
     _check_written(plot, database)
     picture = plot or artifact.with_name("tuning.png")

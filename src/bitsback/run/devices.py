@@ -1,11 +1,10 @@
-"""The devices that a user can name, and whether the compiler is there that makes libraries for them."""
+"""The devices that a user can name."""
 
-import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from bitsback.errors import MissingExtraError, RecipeError
+from bitsback.errors import RecipeError
 from bitsback.lower.build.native.emulation.session import DEVICE as EMULATED
 from bitsback.lower.build.native.emulation.session import TARGET, missing
 from bitsback.lower.build.remote.address import SCHEME, Address, Endpoint, address
@@ -114,16 +113,6 @@ def elsewhere(device: str, wait: float | None) -> Address | None:
             f"there is no device {device!r:.80}; there is {HERE}, and there are rpc://HOST:PORT and rpc://TRACKER:PORT/KEY"
         )
     return address(device)
-
-
-def need_compiler() -> None:
-    """Refuse what cannot be compiled here.
-
-    Raises:
-        MissingExtraError: TVM is not installed.
-    """
-    if importlib.util.find_spec("tvm") is None:
-        raise MissingExtraError('native libraries are compiled by TVM; install it with pip install "bitsback[compile]"')
 
 
 def _state(devices: int, free: int, waiting: int) -> str:

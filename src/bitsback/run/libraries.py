@@ -8,11 +8,11 @@ from bitsback.errors import RecipeError
 from bitsback.form.program import Program
 from bitsback.given.dataset import Dataset
 from bitsback.lower.build.comparison import Compared
+from bitsback.lower.build.compiler import need_compiler
 from bitsback.lower.run.native.library import Entry, Library
 from bitsback.lower.run.native.plan import Plan
 from bitsback.lower.run.native.step_record import MOST
 from bitsback.lower.run.native.targets import TARGETS, runnable
-from bitsback.run.devices import need_compiler
 from bitsback.run.programs import inputs_to_compare
 from bitsback.runtime.native import with_libraries
 

@@ -12,8 +12,9 @@ from typing import TypeVar
 import numpy as np
 
 from bitsback.errors import ArtifactError, DeviceError
+from bitsback.lower.build.compiler import need_compiler
 from bitsback.lower.build.remote.address import Address
-from bitsback.lower.build.remote.session import Limits, LostError, Session, check_compiler
+from bitsback.lower.build.remote.session import Limits, LostError, Session
 from bitsback.lower.run.native.library import Library
 from bitsback.lower.run.native.plan import Plan
 from bitsback.lower.run.onnx import Outputs
@@ -46,7 +47,7 @@ class RemoteBench:
             DeviceError: It is not there, is busy, or is something else.
             MissingExtraError: TVM is not installed.
         """
-        check_compiler()
+        need_compiler()
         self._address, self._limits, self._tell = address, limits or Limits(), tell
         self._session: Session | None = None
         self._description: Description | None = None

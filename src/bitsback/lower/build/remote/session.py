@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from bitsback.errors import ArtifactError, DeviceError, MissingExtraError
+from bitsback.errors import ArtifactError, DeviceError
 from bitsback.lower.build.remote import relay as relay_file
 from bitsback.lower.build.remote.address import Address, Endpoint
 from bitsback.lower.build.remote.tracker import is_tracker, registered, requested
@@ -135,18 +135,6 @@ class Session:
 
     def _hear(self) -> str:
         return "" if self._relay.stdout is None else self._relay.stdout.readline().strip()
-
-
-def check_compiler() -> None:
-    """Refuse what needs TVM where it is not.
-
-    Raises:
-        MissingExtraError: It is not installed.
-    """
-    import importlib.util
-
-    if importlib.util.find_spec("tvm") is None:
-        raise MissingExtraError('devices are reached through TVM; install it with pip install "bitsback[compile]"')
 
 
 def _found(address: Address, limits: Limits) -> tuple[Endpoint, str]:
