@@ -10,7 +10,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from bitsback.errors import MissingExtraError
+from bitsback.lower.build.compiler import need_compiler
 from bitsback.lower.build.native.emulation.image import BASE
 from bitsback.lower.build.native.linking import run
 
@@ -134,12 +134,9 @@ def driver(linker: str, libc: Path) -> bytes:
         MissingExtraError: TVM is not installed.
         ExportError: It cannot be linked.
     """
-    try:
-        import tvm
-    except ImportError as error:
-        raise MissingExtraError(
-            'what calls a library under emulation is compiled by TVM; install it with pip install "bitsback[compile]"'
-        ) from error
+    need_compiler()
+    import tvm
+
     with tempfile.TemporaryDirectory() as name:
         source, made, program = (Path(name) / each for each in ("driver.ll", "driver.o", "driver"))
         source.write_text(_source())
