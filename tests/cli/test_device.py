@@ -67,6 +67,11 @@ def test_files_of_every_kind_give_the_same_answers(call, whole_run, samples):
     assert strip == [{key: value for key, value in answer.items() if key != "file"} for answer in second]
 
 
+def test_this_machine_is_named_as_elsewhere(call, whole_run, samples):
+    words = ["predict", whole_run.file("model"), samples, "--json"]
+    assert call(*words, "--device", "cpu") == call(*words)
+
+
 @pytest.mark.parametrize("json_words", [[], ["--json"]])
 def test_the_short_way_and_the_parser_say_the_same(call, whole_run, samples, json_words):
     plain = ["predict", str(whole_run.file("model")), str(samples), *json_words]

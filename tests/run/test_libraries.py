@@ -135,7 +135,7 @@ def test_a_packed_file_predicts_under_emulation_where_its_library_is_allowed(cop
 
 
 def test_a_device_that_is_none_and_code_that_is_not_allowed_are_refused(tmp_path):
-    with pytest.raises(RecipeError, match="there is no device 'emulated-z80' to predict on; there is emulated-aarch64"):
+    with pytest.raises(RecipeError, match="no device 'emulated-z80' to predict on; there are cpu and emulated-aarch64"):
         answer(tmp_path / "m.bitsback", [], native=True, device="emulated-z80")
     with pytest.raises(RecipeError, match=r"m.bitsback, which is machine code: allow it with --native"):
         answer(tmp_path / "m.bitsback", [], device="emulated-aarch64")

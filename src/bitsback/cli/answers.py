@@ -28,7 +28,7 @@ def answer(
         resize: Whether images of another size are resized.
         threads: How many threads a call may use.
         native: Whether a native library in the file is run, which is trusted then.
-        device: Where that library is run: emulated-aarch64, or here when None.
+        device: Where it predicts: emulated-aarch64, or "cpu", this machine, which None is too.
         as_json: Print them as JSON.
 
     Raises:
@@ -64,13 +64,15 @@ def answer(
 def _opened(model: str | Path, threads: int, *, native: bool, device: str | None) -> Predictor:
     if device is None:
         return load(model, threads, native=native)
-    from bitsback.lower.build.native.emulation.session import DEVICE
+    from bitsback.run.devices import EMULATED, HERE
     from bitsback.runtime.emulated import load_emulated
 
-    if device != DEVICE:
-        raise RecipeError(f"there is no device {device!r} to predict on; there is {DEVICE}")
+    if device == HERE:
+        return load(model, threads, native=native)
+    if device != EMULATED:
+        raise RecipeError(f"there is no device {device!r:.80} to predict on; there are {HERE} and {EMULATED}")
     if not native:
-        raise RecipeError(f"{DEVICE} runs a native library of {model}, which is machine code: allow it with --native")
+        raise RecipeError(f"{EMULATED} runs a native library of {model}, which is machine code: allow it with --native")
     return load_emulated(model, threads)
 
 

@@ -47,7 +47,7 @@ def predict(
     ] = None,
     native: Native = False,
     device: Annotated[
-        str | None, typer.Option(help="Where the native library runs: emulated-aarch64; else on this machine.")
+        str | None, typer.Option(help="cpu, this machine, as without; or emulated-aarch64, for the native library.")
     ] = None,
     seed: FileSeed = None,
     as_json: Json = False,
