@@ -157,6 +157,25 @@ def test_what_cannot_be_compiled_is_one_sentence_and_nothing_is_written(copied_r
     assert {path: path.read_bytes() for path in copied_run.path.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize(
+    ("lost", "words", "said"),
+    [
+        (None, ["--library", "native"], "the ensemble form has no native library; there is one of the point and"),
+        ("compressed", ["--form", "propagated"], "has no compressed.safetensors; `bitsback compress "),
+        ("posterior", ["--form", "point", "--library", "native"], "has no posterior.safetensors; `bitsback fit "),
+    ],
+)
+def test_what_can_be_seen_at_once_is_refused_before_a_network_is_traced(
+    copied_run, call, monkeypatch, lost, words, said
+):
+    monkeypatch.setattr("bitsback.run.materials.gather", lambda _: pytest.fail("it was traced"))
+    if lost is not None:
+        copied_run.file(lost).unlink()
+    result = call("pack", copied_run.path, *words)
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert said in result.err
+
+
 def test_libraries_from_python(tmp_path):
     data = bitsback.dataset("diabetes")
     fitted = bitsback.fit(bitsback.network("mlp", data, hidden=(6,)), data, epochs=1)

@@ -116,6 +116,7 @@ def pack(
     """
     need_torch()
     from bitsback.run.libraries import wanted
+    from bitsback.run.pack import check
     from bitsback.run.pack import pack as pack_stage
 
     libraries = wanted(library or ())
@@ -127,7 +128,7 @@ def pack(
         "data.folder": absolute(data),
         "seed": seed,
     }
-    made, materials = opened(folder, changes, settings)
+    made, materials = opened(folder, changes, settings, lambda run, recipe: check(run, recipe, libraries))
     packed = pack_stage(made, materials, libraries)
     show(_packed(made, packed), as_json=as_json, text=lambda: _packed_text(made, packed))
 

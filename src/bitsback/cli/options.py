@@ -2,7 +2,7 @@
 
 import importlib.util
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -89,8 +89,19 @@ def content_of(path: Path) -> dict[str, Any]:
     return tomllib.loads(to_toml(read(path)))
 
 
-def opened(folder: Path, changes: Mapping[str, Any], settings: Sequence[str] | None) -> tuple["RunFolder", "Materials"]:
+def opened(
+    folder: Path,
+    changes: Mapping[str, Any],
+    settings: Sequence[str] | None,
+    check: Callable[["RunFolder", "Recipe"], None] = lambda *_: None,
+) -> tuple["RunFolder", "Materials"]:
     """A run with its recipe changed in parts that do not touch the fitted posterior.
+
+    Args:
+        folder: Where the run is.
+        changes: Values of the recipe by dotted key; None leaves a key as it is.
+        settings: `key=value` in TOML, as the user typed them.
+        check: Refuses what can be seen before the data are read and the network is traced.
 
     Raises:
         RunError: There is no run of this version in the folder, or a change would make it another run.
@@ -104,6 +115,7 @@ def opened(folder: Path, changes: Mapping[str, Any], settings: Sequence[str] | N
     made = open_run(folder, TYPED.get())
     recipe = recipe_from(tomllib.loads(to_toml(recipe_of(made))), changes, settings)
     check_same(folder, recipe)
+    check(made, recipe)
     return made, gather(recipe)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bitsback.artifact.container import Artifact
-from bitsback.errors import RecipeError
+from bitsback.errors import ExportError, RecipeError
 from bitsback.form.program import Program
 from bitsback.given.dataset import Dataset
 from bitsback.lower.build.comparison import Compared
@@ -18,6 +18,7 @@ from bitsback.runtime.native import with_libraries
 
 HERE = "native"
 """The best target of this machine."""
+_FORMS = ("point", "propagated")
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,16 @@ def wanted(libraries: Sequence[str]) -> tuple[Wanted, ...]:
     if found:
         need_compiler()
     return found
+
+
+def check_form(name: str, libraries: Sequence[Wanted]) -> None:
+    """Refuse libraries of a form that has none, before it is drawn and traced.
+
+    Raises:
+        ExportError: It is neither the point nor the propagated form.
+    """
+    if libraries and name not in _FORMS:
+        raise ExportError(f"the {name} form has no native library; there is one of the {' and '.join(_FORMS)} forms")
 
 
 def compiled(program: Program, data: Dataset, libraries: Sequence[Wanted]) -> Compiled:

@@ -12,6 +12,7 @@ from bitsback.lower.build.comparison import Compared
 from bitsback.measure.abstain import OF_A_THRESHOLD
 from bitsback.measure.journal import Measurement
 from bitsback.recipe.inference import Imported
+from bitsback.recipe.sections import Recipe
 from bitsback.recipe.text import tables, to_toml
 from bitsback.run import abstention
 from bitsback.run.abstention import Decision
@@ -19,7 +20,7 @@ from bitsback.run.evaluate import shipped, variants
 from bitsback.run.folder import RunFolder
 from bitsback.run.gallery import gallery
 from bitsback.run.identity import check_data
-from bitsback.run.libraries import NONE, Compiled, Wanted, compiled
+from bitsback.run.libraries import NONE, Compiled, Wanted, check_form, compiled
 from bitsback.run.materials import Materials
 from bitsback.run.programs import Made, Variant, described_again, figures_of, made_before, make, opened
 
@@ -39,6 +40,18 @@ class Packed:
     decision: Decision
     evaluated: bool
     compared: tuple[Compared, ...] = ()
+
+
+def check(run: RunFolder, recipe: Recipe, libraries: Sequence[Wanted] = ()) -> None:
+    """Refuse at once what `pack` would see only after minutes of drawing and tracing.
+
+    Raises:
+        RunError: An earlier stage's result is missing.
+        ExportError: A library is asked for of a form that has none.
+    """
+    run.need("posterior", "fit")
+    run.need("compressed", "compress")
+    check_form(recipe.predicts, libraries)
 
 
 def pack(run: RunFolder, materials: Materials, libraries: Sequence[Wanted] = ()) -> Packed:
