@@ -40,7 +40,7 @@ def test_what_is_packed_is_what_is_evaluated_next(call, copied_run):
     assert 0 < kept["accepted"] <= kept["calibration"]
     assert "with confidence 0.8 at most 30 % of its answers are wrong" in call("pack", run).out
     result = call("pack", run, "--members", "2")
-    assert f"run `bitsback evaluate {run}` and then `bitsback pack {run}` again" in result.out
+    assert f"run `bitsback evaluate {run}` and then `bitsback pack {run} --members 2` again" in result.out
     assert not json.loads(call("pack", run, "--json").out)["evaluated"]
     quick = ["--set", "evaluate.levels=[]", "--set", "evaluate.sparsities=[]"]
     assert call("evaluate", run, "--seed", "0", *quick).code == 0

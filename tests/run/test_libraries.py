@@ -13,7 +13,7 @@ from bitsback.errors import ArtifactError, ExportError, MissingExtraError, Recip
 from bitsback.lower.run.native.targets import TARGETS, runnable
 from bitsback.measure.device import cpu_model
 from bitsback.report.evidence import newest
-from bitsback.run.libraries import Wanted, wanted
+from bitsback.run.libraries import Wanted, lost, wanted
 from bitsback.runtime.predictor import load
 from tests.cli.calls import caller
 from tests.emulation import needs_emulation, needs_lld
@@ -37,6 +37,13 @@ def test_what_is_asked_for_is_a_target_and_its_batches():
             wanted((f"x86-64:{batches}",))
 
 
+def test_a_library_is_lost_with_any_of_its_functions():
+    before = Wanted("x86-64", (1, 100)), Wanted("aarch64")
+    assert lost(before, ()) == before
+    assert lost(before, (Wanted("aarch64", (1, 8)), Wanted("x86-64", (100,)))) == before[:1]
+    assert lost(before, before[::-1]) == lost((), before) == ()
+
+
 def test_without_the_compiler_the_extra_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r'pip install "bitsback\[compile\]"'):
@@ -58,6 +65,16 @@ def check_elsewhere(run, call, device):
         ("latency_ratio", "compressed", f"native {runnable()[0]}"),
     ]
     assert [row.device for row in run.rows()[-3:]] == [f"{cpu_model()}, 1 thread"] * 3
+
+
+def check_lost(run, call, names):
+    """Packed anew without its libraries it says which there were, once."""
+    again = call("pack", run.path, "--form", "propagated", "--json")
+    options = " ".join(f"--library {name}" for name in names)
+    said = f"{run.file('model')} had native libraries that are not in the new file; name them when you pack: {options}"
+    assert again.err == f"warning: {said}\n"
+    assert json.loads(again.out)["warnings"] == [said]
+    assert call("pack", run.path, "--form", "propagated").err == ""
 
 
 def test_a_run_is_packed_with_libraries_that_answer_as_its_program(copied_run, call, tmp_path, served):
@@ -91,7 +108,7 @@ def test_a_run_is_packed_with_libraries_that_answer_as_its_program(copied_run, c
     assert "threads is 2; a native library uses 1" in call("measure", model, "--native", "--threads", "2").err
 
     check_elsewhere(copied_run, call, served.address)
-    call("pack", copied_run.path, "--form", "propagated")
+    check_lost(copied_run, call, [f"{best}:1,4", *(f"{name}:1" for name in lesser)])
     measured = read(model).manifest.measurements
     assert {row["of"].get("engine") for row in measured if row["what"] == "latency"} == {None}
     said = call("measure", copied_run.path, "--device", served.address).err

@@ -24,7 +24,7 @@ from bitsback.cli.options import (
     opened,
     recipe_from,
 )
-from bitsback.cli.screen import draw, plain, show, watching
+from bitsback.cli.screen import draw, plain, show, warn, watching
 from bitsback.cli.tuning import tune
 from bitsback.lower.run.native.targets import TARGETS
 
@@ -130,6 +130,8 @@ def pack(
     }
     made, materials = opened(folder, changes, settings, lambda run, recipe: check(run, recipe, libraries))
     packed = pack_stage(made, materials, libraries)
+    for words in _losses(made, packed):
+        warn(words)
     show(_packed(made, packed), as_json=as_json, text=lambda: _packed_text(made, packed))
 
 
@@ -167,6 +169,8 @@ def _chain(folder: Path, recipe: "Recipe", *, fresh: bool, as_json: bool) -> Non
 
     with watching(as_json) as watcher:
         made, packed = chain(folder, recipe, watcher, command=TYPED.get(), fresh=fresh)
+    for words in _losses(made, packed):
+        warn(words)
     if as_json:
         show(_packed(made, packed) | {"measurements": plain(made.rows())}, as_json=True, text=str)
         return
@@ -179,7 +183,15 @@ def _packed(made: "RunFolder", packed: "Packed") -> dict[str, Any]:
     found = packed.decision.abstention
     abstain = None if found is None else asdict(found)
     said = {"run": str(made.path), "model": str(made.file("model")), "bytes": packed.bytes, "abstain": abstain}
-    return {**said, "evaluated": packed.evaluated, "libraries": [asdict(each) for each in packed.compared]}
+    libraries = [asdict(each) for each in packed.compared]
+    return {**said, "evaluated": packed.evaluated, "libraries": libraries, "warnings": _losses(made, packed)}
+
+
+def _losses(made: "RunFolder", packed: "Packed") -> list[str]:
+    """What is told of libraries that the file before had."""
+    names = " ".join(f"--library {each}" for each in packed.lost)
+    said = f"{made.file('model')} had native libraries that are not in the new file; name them when you pack: {names}"
+    return [said] if packed.lost else []
 
 
 def _packed_text(made: "RunFolder", packed: "Packed") -> str:
@@ -195,7 +207,7 @@ def _packed_text(made: "RunFolder", packed: "Packed") -> str:
         ).sentence
     advice = (
         f"\nthe quality of this program was not evaluated, so its manifest does not say it: run `bitsback evaluate "
-        f"{made.path}` and then `bitsback pack {made.path}` again"
+        f"{made.path}` and then `{made.command}` again"
     )
     libraries = "".join(f"\n{each.sentence}" for each in packed.compared)
     return f"{made.file('model')}: {packed.bytes:,} bytes; {promise}{libraries}{'' if packed.evaluated else advice}"

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from bitsback.artifact.container import Artifact
-from bitsback.errors import ExportError, RecipeError
+from bitsback.artifact.container import Artifact, read
+from bitsback.errors import ArtifactError, ExportError, RecipeError
 from bitsback.form.program import Program
 from bitsback.given.dataset import Dataset
 from bitsback.lower.build.comparison import Compared
@@ -32,6 +33,9 @@ class Wanted:
 
     target: str
     batches: tuple[int, ...] = (1,)
+
+    def __str__(self) -> str:
+        return f"{self.target}:{','.join(map(str, self.batches))}"
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,23 @@ def check_form(name: str, libraries: Sequence[Wanted]) -> None:
     """
     if libraries and name not in _FORMS:
         raise ExportError(f"the {name} form has no native library; there is one of the {' and '.join(_FORMS)} forms")
+
+
+def held(path: Path) -> tuple[Wanted, ...]:
+    """The libraries that a file has; none where there is no file that can be read."""
+    try:
+        libraries = read(path).manifest.libraries if path.exists() else ()
+    except ArtifactError:
+        return ()
+    return tuple(
+        Wanted(each["target"], tuple(sorted(entry["batch"] for entry in each["entries"]))) for each in libraries
+    )
+
+
+def lost(before: Sequence[Wanted], now: Sequence[Wanted]) -> tuple[Wanted, ...]:
+    """Those of the libraries before that are not among the new ones with all their functions."""
+    there = {each.target: {*each.batches} for each in now}
+    return tuple(each for each in before if not {*each.batches} <= there.get(each.target, set()))
 
 
 def compiled(program: Program, data: Dataset, libraries: Sequence[Wanted]) -> Compiled:

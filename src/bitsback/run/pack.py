@@ -20,7 +20,7 @@ from bitsback.run.evaluate import shipped, variants
 from bitsback.run.folder import RunFolder
 from bitsback.run.gallery import gallery
 from bitsback.run.identity import check_data
-from bitsback.run.libraries import NONE, Compiled, Wanted, check_form, compiled
+from bitsback.run.libraries import NONE, Compiled, Wanted, check_form, compiled, held, lost
 from bitsback.run.materials import Materials
 from bitsback.run.programs import Made, Variant, described_again, figures_of, made_before, make, opened
 
@@ -34,12 +34,14 @@ class Packed:
         decision: Its abstain threshold, or why it has none.
         evaluated: Whether its manifest says how good it is: `evaluate` has measured this very program.
         compared: How each of its native libraries was compared with PyTorch.
+        lost: Native libraries that the file before had, and that this one lacks or has with fewer functions.
     """
 
     bytes: int
     decision: Decision
     evaluated: bool
     compared: tuple[Compared, ...] = ()
+    lost: tuple[Wanted, ...] = ()
 
 
 def check(run: RunFolder, recipe: Recipe, libraries: Sequence[Wanted] = ()) -> None:
@@ -73,7 +75,7 @@ def pack(run: RunFolder, materials: Materials, libraries: Sequence[Wanted] = ())
     """
     recipe, data = materials.recipe, materials.data
     check_data(run, data)
-    ships = shipped(run, materials)
+    ships, before = shipped(run, materials), held(run.file("model"))
     native, model = _made(run, ships, data, libraries)
     decision = abstention.decide(model.predictor(), data, abstention.promise_of(recipe.abstain))
     if recipe.abstain is not None and decision.abstention is None:
@@ -89,7 +91,8 @@ def pack(run: RunFolder, materials: Materials, libraries: Sequence[Wanted] = ())
     rows = [_bytes(model, size, ships=True), _bytes(reference, dense_size)]
     rows += [_bytes(each, each.path.stat().st_size) for each in _others(run, materials, (model, reference))]
     run.record(rows, recipe.seed)
-    return Packed(size, decision, any(figure["what"] == "nll" for figure in figures), native.compared)
+    evaluated = any(figure["what"] == "nll" for figure in figures)
+    return Packed(size, decision, evaluated, native.compared, lost(before, libraries))
 
 
 def _made(run: RunFolder, variant: Variant, data: Dataset, libraries: Sequence[Wanted]) -> tuple[Compiled, Made]:
