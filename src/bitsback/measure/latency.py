@@ -22,7 +22,7 @@ class Candidate:
     """Something to time.
 
     Attributes:
-        call: one whole call, its input already in memory.
+        call: one whole call, its input and outputs already in memory.
         of: what it is, for the journal (stage, form, batch, …).
     """
 

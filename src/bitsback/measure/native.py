@@ -1,10 +1,11 @@
 """Where native libraries are timed: this machine, or whatever else keeps the same promise."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
 
+from bitsback.errors import ArtifactError
 from bitsback.lower.run.native.library import Library, open_library
 from bitsback.lower.run.native.plan import Plan
 from bitsback.lower.run.native.targets import runnable
@@ -41,6 +42,23 @@ class Bench(Protocol):
             ArtifactError: A library cannot be loaded there.
         """
         ...
+
+
+def check_batch(target: str, there: Iterable[int], batch: int) -> None:
+    """Refuse a batch that no function of a library is for.
+
+    Args:
+        target: What the library is for.
+        there: The batches of its functions.
+        batch: The one that is asked for.
+
+    Raises:
+        ArtifactError: It is none of them.
+    """
+    known = sorted(there)
+    if batch not in known:
+        said = ", ".join(map(str, known))
+        raise ArtifactError(f"the library for {target} has functions for batches of {said}, and not of {batch}")
 
 
 class Here:

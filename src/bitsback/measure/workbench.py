@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from bitsback.errors import ArtifactError, DeviceError
+from bitsback.errors import DeviceError
 from bitsback.lower.run.native.library import Call, Library, Memory, functions, memory
 from bitsback.lower.run.native.plan import Plan
 from bitsback.lower.run.native.targets import TARGETS, runnable
 from bitsback.lower.run.onnx import Outputs
 from bitsback.measure.device import cpu_model
 from bitsback.measure.latency import LatencySettings, rounds
+from bitsback.measure.native import check_batch
 
 PREFIX = "bitsback.device."
 """Of the names under which a device offers what a `Workbench` does."""
@@ -94,12 +95,8 @@ def order(plan: Plan, library: Library, batch: int) -> tuple[str, bytes, bytes]:
     Raises:
         ArtifactError: It has none for this batch.
     """
-    entry = next((each for each in library.entries if each.batch == batch), None)
-    if entry is None:
-        there = ", ".join(str(each.batch) for each in reversed(library.entries))
-        raise ArtifactError(
-            f"the library for {library.target} has functions for batches of {there}, and not of {batch}"
-        )
+    check_batch(library.target, (each.batch for each in library.entries), batch)
+    entry = next(each for each in library.entries if each.batch == batch)
     needs = memory(plan, entry)
     said = {
         "target": library.target,

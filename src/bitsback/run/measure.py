@@ -120,7 +120,8 @@ def measure(
         `latency` and `latency_ratio` rows.
 
     Raises:
-        ArtifactError: A file is damaged, its program cannot run, or it is to run natively and has no library for this machine.
+        ArtifactError: A file is damaged, its program cannot run, or it is to run natively and has no library for this machine,
+            or no function for a batch.
         RecipeError: A native library is to use several threads.
     """
     device = Cpu(settings.threads).name
@@ -152,19 +153,23 @@ def _candidate(artifact: Artifact, timed: Timed, inputs: np.ndarray, threads: in
     if timed.native:
         return _native(artifact, timed, inputs, threads)
     session = open_program(artifact.program, artifact.weights, threads)
-    return Candidate(lambda: session.run(inputs), timed.of)
+    return Candidate(session.bound(inputs), timed.of)
 
 
 def _native(artifact: Artifact, timed: Timed, inputs: np.ndarray, threads: int) -> Candidate:
+    from bitsback.measure.native import check_batch
     from bitsback.runtime.native import open_native
 
     if threads != 1:
         raise RecipeError(f"threads is {threads}; a native library uses 1")
     try:
         session, target = open_native(artifact)
+        check_batch(target, session.calls, len(inputs))
     except ArtifactError as error:
         raise ArtifactError(f"{timed.path} cannot be run natively: {error}") from error
-    return Candidate(lambda: session.run(inputs), {**timed.of, "engine": f"native {target}"})
+    call = session.calls[len(inputs)]
+    call.input[:] = inputs
+    return Candidate(call, {**timed.of, "engine": f"native {target}"})
 
 
 def _of(stage: str, artifact: Artifact) -> dict[str, Scalar]:

@@ -19,6 +19,21 @@ def test_session_computes_what_the_formulas_say(batch: int) -> None:
         np.testing.assert_allclose(getattr(found, name), expected, atol=1e-6)
 
 
+def test_a_bound_batch_is_answered_in_the_same_memory_every_time() -> None:
+    x = np.random.default_rng(0).normal(size=(3, *graphs.SHAPE)).astype(np.float32)
+    session = open_program(graphs.program(), graphs.weights())
+    call = session.bound(x)
+    places = [each.ctypes.data for each in call.outputs]
+    for each in call.outputs:
+        each.fill(np.nan)
+    call()
+    assert [each.ctypes.data for each in call.outputs] == places
+    for found, expected in zip(call.outputs, session.run(x), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    with pytest.raises(ArtifactError, match=r"input of shape \(2, 5\)"):
+        session.bound(np.zeros((2, 5), np.float32))
+
+
 def test_weights_that_are_views_or_read_only_serve_as_well() -> None:
     params = graphs.weights()
     transposed = np.ascontiguousarray(params["kernel"].transpose(2, 1, 0)).transpose(2, 1, 0)
