@@ -142,6 +142,17 @@ def test_latest_keeps_the_last_of_each_what_and_of():
     assert [each.value for each in latest(rows, by_seed=True)] == [3, 2, 4]
 
 
+def test_a_latency_is_its_devices_own_and_no_other_figure_is():
+    def row(what, value, device):
+        return Measurement(what, value, "", of={"batch": 1}, device=device)
+
+    rows = [row(what, value, device) for value, device in enumerate("aba") for what in ("latency", "accuracy")]
+    rows.append(row("latency_ratio", 3, "b"))
+    found = [(each.what, each.value, each.device) for each in latest(rows, by_device=True)]
+    assert found == [("latency", 2, "a"), ("accuracy", 2, "a"), ("latency", 1, "b"), ("latency_ratio", 3, "b")]
+    assert [each.value for each in latest(rows)] == [2, 2, 3]
+
+
 def test_stamped_rows_say_where_they_come_from():
     origin = provenance("bitsback evaluate", seed=7)
     first, second = stamp([ROWS[1], Measurement("latency", 1.0, "s", device="a board", seed=3)], origin)

@@ -1,11 +1,15 @@
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
+from bitsback.report.evidence import newest
+from bitsback.report.headline import tiles
 from bitsback.report.listings import every_layer, sweep
 from bitsback.report.tables import cost, facts, quality, summary
 
 from .journal import DENSE, ENSEMBLE, HOSTILE, full, row
+from .journal import cost as timed
 
 
 def cells(table):
@@ -20,6 +24,22 @@ def test_cost_is_told_beside_the_dense_network():
     assert found["compressed ensemble", "Latency, batch 1"].detail == "3.90× slower"
     assert found["dense point", "File"].detail == ""
     assert found["compressed point", "Latency, batch 1"].spread == "72.0–96.0 µs"
+
+
+def test_devices_stand_side_by_side_and_are_never_mixed():
+    board = [
+        replace(one, value=10 * one.value if one.what == "latency" else one.value / 2, device="a board", time="2027")
+        for one in timed()
+        if one.what.startswith("latency")
+    ]
+    found = cells(cost(newest([*full(), *board])))
+    here, there = ("Latency, batch 1, a processor, 1 thread", "Latency, batch 1, a board")
+    for place, seconds, share in ((here, "400 µs", "3.90× slower"), (there, "4.00 ms", "1.95× slower")):
+        assert (found["compressed ensemble", place].text, found["compressed ensemble", place].detail) == (
+            seconds,
+            share,
+        )
+    assert {tile.name: tile.figure for tile in tiles(newest([*full(), *board]))}["Latency, batch 1"] == "1.95× slower"
 
 
 def test_a_performance_figure_stands_beside_the_quality_of_the_same_network():

@@ -6,6 +6,7 @@ from typing import Any
 
 from bitsback.artifact.container import HEADER, NATIVE, code_name, read, read_header
 from bitsback.artifact.manifest import Manifest
+from bitsback.measure.journal import TIMED
 from bitsback.report.promise import Kept
 from bitsback.report.quantity import quantity, shown
 from bitsback.report.tables import summary
@@ -65,13 +66,15 @@ def _lines(path: Path, size: int, sections: dict[str, int], manifest: Manifest) 
     if isinstance(inference, dict) and inference.get("method") == "imported":
         lines.append(f"  posterior  imported from {inference.get('posterior')}")
     lines.append(f"  promise    {_promise(manifest)}")
+    several = len({row.get("device") for row in manifest.measurements if row["what"] in TIMED}) > 1
     for row in manifest.measurements:
         if row["what"] in {"threshold", "calibration_coverage"}:
             continue  # the promise says them
         named = quantity(str(row["what"]))
         of = row.get("of", {})
         name = f"Latency beside {of['beside']}" if "beside" in of else named.name
-        lines.append(f"  {name:31} {shown(row['value'], named.kind)} {named.unit}".rstrip())
+        place = f" on {row.get('device')}" if several and row["what"] in TIMED else ""
+        lines.append(f"  {name:31} {shown(row['value'], named.kind)} {named.unit}".rstrip() + place)
     return lines
 
 

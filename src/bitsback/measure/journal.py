@@ -21,6 +21,8 @@ from bitsback.errors import RunError
 from bitsback.measure.provenance import Provenance
 from bitsback.strict_json import is_object
 
+TIMED = ("latency", "latency_ratio")
+"""Figures that are a device's own."""
 Scalar = str | float | int | bool
 
 
@@ -149,7 +151,7 @@ def from_line(line: str | bytes, place: str = "the line") -> Measurement:
     return _row(line, place)
 
 
-def latest(rows: Iterable[Measurement], *, by_seed: bool = False) -> list[Measurement]:
+def latest(rows: Iterable[Measurement], *, by_seed: bool = False, by_device: bool = False) -> list[Measurement]:
     """The last row for each (what, of), in the order in which these first appeared.
 
     On how many `samples` a figure rests does not make it another figure: the newest counts.
@@ -157,11 +159,13 @@ def latest(rows: Iterable[Measurement], *, by_seed: bool = False) -> list[Measur
     Args:
         rows: oldest first, as `Journal.read` gives them.
         by_seed: keep the last row of every seed, for figures that are summarized over seeds.
+        by_device: keep the last latency of every device, as another device's does not take its place.
     """
     newest: dict[object, Measurement] = {}
     for row in rows:
         of = frozenset((key, found) for key, found in row.of.items() if key != "samples")
-        newest[row.what, of, row.seed if by_seed else None] = row
+        device = row.device if by_device and row.what in TIMED else None
+        newest[row.what, of, row.seed if by_seed else None, device] = row
     return list(newest.values())
 
 

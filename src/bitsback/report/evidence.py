@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bitsback.measure.abstain import OF_A_THRESHOLD
-from bitsback.measure.journal import Measurement, latest
+from bitsback.measure.journal import TIMED, Measurement, latest
 from bitsback.report.quantity import clean, ratio
 
 Rows = Sequence[Measurement]
@@ -36,7 +36,7 @@ REFERENCE = Variant("dense", "point")
 
 
 def newest(rows: Iterable[Measurement]) -> list[Measurement]:
-    """Gives the last row for each (what, of), oldest first.
+    """Gives the last row for each (what, of), a latency's for each device, oldest first.
 
     The size of one network never stands beside the quality of another: for each stage and form, rows about another
     program than the newest are left out, and rows about a compressed network of another sparsity than the newest. So are
@@ -45,7 +45,7 @@ def newest(rows: Iterable[Measurement]) -> list[Measurement]:
     """
     default = [row for row in rows if "engine" not in row.of]
     readable = [row for row in default if all(isinstance(found, str | int | float) for found in row.of.values())]
-    ordered = sorted(latest(_marked(readable)), key=lambda row: str(row.time))
+    ordered = sorted(latest(_marked(readable), by_device=True), key=lambda row: str(row.time))
     sparsity = packed_sparsity(ordered)
     fitting = [row for row in ordered if not is_packed(row) or number(row, "sparsity") in {None, sparsity}]
     programs = {variant(row): row.of["program"] for row in fitting if "program" in row.of}
@@ -108,6 +108,16 @@ def settled(rows: Rows) -> list[Measurement]:
         and "layer" not in row.of
         and row.of.get("split", "test") == "test"
     ]
+
+
+def devices(rows: Rows) -> list[str]:
+    """Names the devices that latencies were measured on, the one with the newest first."""
+    return list(dict.fromkeys(row.device for row in reversed(rows) if row.what in TIMED and finite(row)))
+
+
+def on(rows: Rows, device: str) -> list[Measurement]:
+    """Leaves out latencies of other devices."""
+    return [row for row in rows if row.what not in TIMED or row.device == device]
 
 
 def variant(row: Measurement) -> Variant:

@@ -4,7 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bitsback.measure.journal import Measurement
-from bitsback.report.evidence import REFERENCE, Rows, Variant, factor, finite, settled, shipped, value, variants
+from bitsback.report.evidence import (
+    REFERENCE,
+    Rows,
+    Variant,
+    devices,
+    factor,
+    finite,
+    on,
+    settled,
+    shipped,
+    value,
+    variants,
+)
 from bitsback.report.quantity import Kind, clean, quantity, shown, times
 from bitsback.report.tables import batches
 
@@ -67,7 +79,11 @@ def tiles(rows: Rows) -> list[Tile]:
 
 
 def _latency(rows: Rows, which: Variant) -> Tile | None:
-    made = (_compared(rows, "latency", which, ("faster", "slower"), batch=batch) for batch in batches(rows))
+    made = (
+        _compared(found, "latency", which, ("faster", "slower"), batch=batch)
+        for found in (on(rows, device) for device in devices(rows))
+        for batch in batches(found)
+    )
     return next((tile for tile in made if tile is not None), None)
 
 

@@ -60,7 +60,7 @@ def _warnings(rows: Rows) -> list[str]:
     if len({row.commit for row in rows if row.commit}) > 1:
         said.append("The rows come from more than one commit.")
     if len({row.device for row in rows if row.what == "latency"}) > 1:
-        said.append("Latencies come from more than one device; their ratios are not to be trusted.")
+        said.append("Latencies come from more than one device: compare those of one.")
     return said
 
 

@@ -1,7 +1,7 @@
 """The tables: what the network costs, how good it is, both beside the dense network; for the page and the terminal."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from rich.console import Group
@@ -13,11 +13,13 @@ from bitsback.report.caution import cautions
 from bitsback.report.evidence import (
     Rows,
     Variant,
+    devices,
     factor,
     finite,
     is_imported,
     newest,
     number,
+    on,
     outsiders,
     select,
     settled,
@@ -26,7 +28,7 @@ from bitsback.report.evidence import (
     variants,
 )
 from bitsback.report.promise import promise
-from bitsback.report.quantity import QUALITY, Quantity, between, quantity, shown, times
+from bitsback.report.quantity import QUALITY, Quantity, between, clean, quantity, shown, times
 
 _WORDS = {"file_bytes": ("smaller", "larger"), "latency": ("faster", "slower"), "kept_parameters": ("fewer", "more")}
 _ARROWS = {"higher": "\u00a0↑", "lower": "\u00a0↓", "": ""}
@@ -64,6 +66,33 @@ class Line(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Column:
+    """A figure of every network.
+
+    Attributes:
+        what: The figure.
+        rows: Where it is looked for.
+        of: Under which circumstances it was measured.
+        device: On which of several devices, in words.
+    """
+
+    what: str
+    rows: Rows
+    of: Mapping[str, float | None] = field(default_factory=dict)
+    device: str = ""
+
+    @property
+    def name(self) -> str:
+        """What stands above it."""
+        batch = self.of.get("batch")
+        return quantity(self.what).name + (f", batch {batch:g}" if batch else "") + self.device
+
+    def row(self, which: Variant) -> Measurement | None:
+        """Its row of a network."""
+        return value(self.rows, self.what, which, **self.of)
+
+
+@dataclass(frozen=True)
 class Table:
     """A table: the names of its columns, that of the rows' names first, and rows."""
 
@@ -76,23 +105,31 @@ class Table:
 def cost(rows: Rows) -> Table | None:
     """Sets size, latency and weights of each network beside the dense one, with its own quality."""
     found = settled(rows)
-    wanted = [("file_bytes", None), *(("latency", batch) for batch in batches(found)), ("kept_parameters", None)]
-    wanted += [("accuracy", None), ("rmse", None), ("nll", None)]
+    wanted = [Column("file_bytes", found), *_latencies(found)]
+    wanted += [Column(what, found) for what in ("kept_parameters", "accuracy", "rmse", "nll")]
     networks = variants(row for row in found if row.what in {"file_bytes", "latency"} and finite(row))
-    columns = [(what, batch) for what, batch in wanted if any(_row(found, what, batch, one) for one in networks)]
+    columns = [column for column in wanted if any(column.row(one) for one in networks)]
     if not networks:
         return None
-    body = [
-        Line(which.name, tuple(_cost_cell(found, what, batch, which) for what, batch in columns)) for which in networks
-    ]
-    head = tuple(quantity(what).name + (f", batch {batch:g}" if batch else "") for what, batch in columns)
+    body = [Line(which.name, tuple(_cost_cell(column, which) for column in columns)) for which in networks]
     return Table(
         "Cost, beside the dense network",
         "A latency is a median with its quartiles; how many times faster is a median too, over rounds that call each network "
         "once. Quality is that of the very network that was timed.",
-        ("network", *head),
+        ("network", *(column.name for column in columns)),
         tuple(body),
     )
+
+
+def _latencies(rows: Rows) -> list[Column]:
+    """Gives a column for each batch on each device; the device is named where there are several."""
+    several = len(devices(rows)) > 1
+    return [
+        Column("latency", there, {"batch": batch}, f", {clean(device, 60) or 'an unnamed device'}" if several else "")
+        for device in devices(rows)
+        for there in (on(rows, device),)
+        for batch in batches(there)
+    ]
 
 
 def quality(rows: Rows) -> Table | None:
@@ -163,19 +200,11 @@ def on_terminal(table: Table) -> RichTable:
     return drawn
 
 
-def _row(rows: Rows, what: str, batch: float | None, which: Variant) -> Measurement | None:
-    return value(rows, what, which, **_circumstances(what, batch))
-
-
-def _circumstances(what: str, batch: float | None) -> dict[str, float | None]:
-    return {"batch": batch} if what == "latency" else {}
-
-
-def _cost_cell(rows: Rows, what: str, batch: float | None, which: Variant) -> Cell:
-    row = _row(rows, what, batch, which)
+def _cost_cell(column: Column, which: Variant) -> Cell:
+    row, what = column.row(which), column.what
     if row is None:
         return Cell("–")
-    less = None if what in QUALITY else factor(rows, what, which, **_circumstances(what, batch))
+    less = None if what in QUALITY else factor(column.rows, what, which, **column.of)
     return replace(_cell(row), detail=times(less, *_WORDS[what])) if less else _cell(row)
 
 

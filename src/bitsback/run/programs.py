@@ -109,7 +109,7 @@ def opened(found: Artifact) -> Predictor:
 
 def figures_of(rows: Iterable[Measurement]) -> tuple[dict[str, Any], ...]:
     """The newest figures among rows of the journal as a manifest has them: no series, no versions."""
-    figures = [asdict(row) for row in latest(rows) if row.series is None]
+    figures = [asdict(row) for row in latest(rows, by_device=True) if row.series is None]
     return tuple({key: value for key, value in figure.items() if key in _SAID} for figure in figures)
 
 
