@@ -1,11 +1,13 @@
 """The commands of the device install, without PyTorch: predict, inspect, measure, report."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bitsback.cli.grouped import grouped
 from bitsback.cli.options import TYPED, Json, Run, TimedData
 from bitsback.cli.screen import draw, plain, show, table, warn
 from bitsback.errors import RecipeError
@@ -23,17 +25,39 @@ Native = Annotated[
     bool, typer.Option("--native", help="Run the file's native library for this machine: for files that you trust.")
 ]
 Reference = Annotated[Path | None, typer.Option(help="For a packed file: the packed file to compare it with.")]
-Batches = Annotated[list[int] | None, typer.Option(help="Samples in a call; may be given several times.", min=1)]
-TimedOn = Annotated[
-    str,
-    typer.Option(
-        help="cpu, or rpc://HOST:PORT, where the files' native libraries are timed: for files that you trust."
-    ),
-]
-Wait = Annotated[
-    float | None, typer.Option(help="Seconds that a device is waited for while it is busy or gone.", min=0)
-]
 FileSeed = Annotated[int | None, typer.Option("--seed", help="Checks that it was made with this seed.", min=0)]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How calls are timed; what is None is as the run's recipe has it."""
+
+    repeats: Annotated[int | None, typer.Option(help="Rounds that count.", min=1)] = None
+    batch: Annotated[list[int] | None, typer.Option(help="Samples in a call; may be given several times.", min=1)] = (
+        None
+    )
+    threads: Annotated[int | None, typer.Option(help="How many threads a call may use.", min=1)] = None
+
+    def on(self, settings: "Measure") -> "Measure":
+        """Settings with what was asked for in their place."""
+        asked = {"repeats": self.repeats, "threads": self.threads, "batches": tuple(self.batch or ()) or None}
+        changes: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
+        return replace(settings, **changes)
+
+
+@dataclass(frozen=True)
+class Where:
+    """The device, and how long it is waited for, in seconds."""
+
+    device: Annotated[
+        str,
+        typer.Option(
+            help="cpu, or rpc://HOST:PORT, where the files' native libraries are timed: for files that you trust."
+        ),
+    ] = "cpu"
+    wait: Annotated[
+        float | None, typer.Option(help="Seconds that a device is waited for while it is busy or gone.", min=0)
+    ] = None
 
 
 def predict(
@@ -105,17 +129,15 @@ def _agreed(path: Path, seed: int | None, data: Path | None) -> "Dataset | None"
     return None if data is None else data_of_file(path, manifest, data)
 
 
-def measure(  # noqa: PLR0913
+@grouped
+def measure(
     path: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder, or a packed file.")],
     *,
     reference: Reference = None,
-    repeats: Annotated[int | None, typer.Option(help="Rounds that count.", min=1)] = None,
-    batch: Batches = None,
-    threads: Annotated[int | None, typer.Option(help="How many threads a call may use.", min=1)] = None,
+    timing: Timing = Timing(),
     data: TimedData = None,
     native: Native = False,
-    device: TimedOn = "cpu",
-    wait: Wait = None,
+    where: Where = Where(),
     seed: Annotated[int, typer.Option(help="Decides which inputs it is timed with.", min=0)] = 0,
     as_json: Json = False,
 ) -> None:
@@ -125,24 +147,21 @@ def measure(  # noqa: PLR0913
 
     Example: bitsback measure runs/mnist --device rpc://127.0.0.1:9090 --wait 60
     """
-    from dataclasses import replace
-
     from bitsback.recipe.sections import Measure
     from bitsback.run.agreement import test_inputs
     from bitsback.run.devices import elsewhere
     from bitsback.run.folder import open_run
-    from bitsback.run.measure import drawn_from, random_inputs, timing
+    from bitsback.run.measure import drawn_from, random_inputs
+    from bitsback.run.measure import timing as timing_of
 
-    where = elsewhere(device, wait)
-    asked: dict[str, Any] = {"repeats": repeats, "threads": threads, "batches": tuple(batch) if batch else None}
-    changes = {key: value for key, value in asked.items() if value is not None}
+    address = elsewhere(where.device, where.wait)
     _check_reference(path, reference)
     given = _agreed(path, None, data)
     draw_inputs = random_inputs(seed) if given is None else drawn_from(test_inputs(given), seed)
     run = open_run(path, TYPED.get()) if path.is_dir() else None
-    timed = _timed(run, path, reference, native=native, elsewhere=where is not None)
-    settings = replace(Measure() if run is None else timing(run), **changes)
-    rows = _measured(where, wait or 0.0, timed, settings, draw_inputs)
+    timed = _timed(run, path, reference, native=native, elsewhere=address is not None)
+    settings = timing.on(Measure() if run is None else timing_of(run))
+    rows = _measured(address, where.wait or 0.0, timed, settings, draw_inputs)
     rows = rows if run is None else run.record(rows, seed)
     show({"measurements": plain(rows)}, as_json=as_json, text=lambda: _latencies(rows))
 
