@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bitsback.cli.options import DataFolder, Json, Run, SameSeed, Settings, absolute, need_torch, opened
+from bitsback.cli.picture import check_picture
 from bitsback.cli.screen import show, table, watching
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def check_moments(
     ] = 1000,
     inputs: Annotated[int, typer.Option(help="Of the validation split.", min=1)] = 16,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="Where the plot goes; else moments.png in the run folder.")
+        Path | None, typer.Option(metavar="FILE", help="A .png or .svg; else moments.png in the run folder.")
     ] = None,
     data: DataFolder = None,
     seed: SameSeed = None,
@@ -33,6 +34,7 @@ def check_moments(
 
     Example: bitsback check-moments runs/mnist --draws 10000 --set form.max_pool=clark
     """
+    check_picture(plot)
     need_torch()
     made, materials = opened(folder, {"data.folder": absolute(data), "seed": seed}, settings)
     from bitsback.run.moments import MomentCheck
@@ -43,15 +45,14 @@ def check_moments(
         found = check_stage(made, materials, asked, watcher)
     path = plot or made.path / "moments.png"
     _draw(path, found)
-    last = found[-1]
     said = {"run": str(folder), "plot": str(path), "layers": [asdict(layer) for layer in found]}
-    show(
-        said,
-        as_json=as_json,
-        text=lambda: (
-            f"{_table(found)}\n\noutputs: the means are {last.mean_error:.2%} off, the standard deviations "
-            f"{last.std_ratio:.3f} of Monte Carlo's ({draws:,} draws)\nplot: {path}"
-        ),
+    show(said, as_json=as_json, text=lambda: f"{_table(found)}\n\n{_outputs(found[-1], draws)}\nplot: {path}")
+
+
+def _outputs(last: "Layer", draws: int) -> str:
+    return (
+        f"outputs: the means are {last.mean_error:.2%} off, the standard deviations {last.std_ratio:.3f} of Monte Carlo's "
+        f"({draws:,} draws)"
     )
 
 

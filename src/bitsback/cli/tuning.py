@@ -8,8 +8,8 @@ import typer
 
 from bitsback.cli.device import Wait
 from bitsback.cli.options import Json, TimedData
+from bitsback.cli.picture import check_folder, check_picture
 from bitsback.cli.screen import show, table, warn, watching
-from bitsback.errors import RecipeError
 
 if TYPE_CHECKING:
     from bitsback.run.measure import Draw
@@ -71,11 +71,9 @@ def _check_written(plot: Path | None, database: Path | None) -> None:
     Raises:
         RecipeError: The picture's name has another suffix, or a folder is not there.
     """
-    if plot is not None and plot.suffix not in {".png", ".svg"}:
-        raise RecipeError(f"--plot {plot} is neither a .png nor a .svg; name one of these")
-    for option, path in (("--plot", plot), ("--database", database)):
-        if path is not None and not path.parent.is_dir():
-            raise RecipeError(f"{option} {path} cannot be written: there is no folder {path.parent}")
+    check_picture(plot)
+    if database is not None:
+        check_folder("--database", database)
 
 
 def _inputs(artifact: Path, data: Path | None, seed: int) -> "Draw":

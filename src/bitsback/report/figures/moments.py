@@ -20,7 +20,7 @@ def write(
     """Draw the layers from top to bottom and write the picture.
 
     Args:
-        path: The file, a .png.
+        path: The file, a .png or .svg.
         layers: Their names, in the network's order.
         errors: Of the means, as a share of their size.
         ratios: First quartile, median and third quartile of standard deviations over Monte Carlo's.
