@@ -32,7 +32,7 @@ def test_a_file_is_tuned_on_this_machine_without_pytorch(model, call):
     said = json.loads(done.stdout)
     assert (said["trials"], said["measured"]) == (2, 2)
     assert len(model.with_name("tuning.jsonl").read_text().splitlines()) == 3
-    assert model.with_name("tuning.png").read_bytes().startswith(b"\x89PNG")
+    assert model.with_name("model.tuning.png").read_bytes().startswith(b"\x89PNG")
     (function,) = said["functions"]
     assert function["batch"] == 1
     assert len(function["latencies"]) == 3
@@ -69,6 +69,7 @@ def test_what_a_user_can_do_wrong_is_one_line(model, call):
         ([model, "--trials", "0"], "--trials is '0'; it must be greater than or equal to 1"),
         (["none.bitsback"], "none.bitsback cannot be tuned: it holds no native library; `bitsback pack RUN --library"),
         (["nowhere.bitsback"], "nowhere.bitsback"),
+        (["."], ". is a folder, and a packed file is needed"),
         ([model, "--data", "digits"], "does not fit the data 'digits'"),
         ([model, "--database", "damaged.jsonl"], "damaged.jsonl is damaged: line 2 has no 'tile'"),
         ([model, "--database", "model.bitsback"], "model.bitsback is no tuning database"),

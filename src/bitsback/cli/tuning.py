@@ -33,7 +33,7 @@ def tune(
         Path | None, typer.Option(metavar="FILE", help="Where trials are kept; else tuning.jsonl beside the artifact.")
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A .png or .svg; else tuning.png beside the artifact.")
+        Path | None, typer.Option(metavar="FILE", help="A .png or .svg; else NAME.tuning.png beside NAME.bitsback.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -49,14 +49,14 @@ def tune(
     from bitsback.run.devices import bench
 
     _check_written(plot, database)
-    picture = plot or artifact.with_name("tuning.png")
+    picture = plot or artifact.parent / f"{artifact.stem}.tuning.png"
     with bench(device, wait, warn) as where:
         need_compiler()
         from bitsback.lower.build.tuning.database import Database
         from bitsback.run.tune import Asked
         from bitsback.run.tune import tune as tune_file
 
-        kept = Database(database or artifact.with_name("tuning.jsonl"))
+        kept = Database(database or artifact.parent / "tuning.jsonl")
         asked = Asked(trials, tuple(batch or ()), seed, _inputs(artifact, data, seed))
         with watching(as_json) as watcher:
             found = tune_file(artifact, where, kept, asked, watcher)
