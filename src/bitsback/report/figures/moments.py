@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from bitsback.errors import RunError, reason
 
@@ -28,28 +29,46 @@ def write(
     Raises:
         RunError: It cannot be written.
     """
-    figure = Figure(figsize=(_WIDTH, _ROOM + _ROW * len(layers)), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2, sharey=True)
-    places = range(len(layers))
-    left.barh(places, errors, height=0.6, color=_BLUE)
-    left.xaxis.set_major_formatter(PercentFormatter(1.0))
-    left.set_title("means: off by this share of their size", fontsize=9)
-    left.set_yticks(places, layers, fontsize=7)
-    left.set_ylim(len(layers) - 0.4, -0.6)
-    right.axvspan(*_ALLOWED, color=_GREY, alpha=0.12, lw=0)
-    right.axvline(1, color=_GREY, lw=1)
-    right.hlines(places, [low for low, _, _ in ratios], [high for _, _, high in ratios], color=_BLUE, lw=2, alpha=0.5)
-    right.plot([middle for _, middle, _ in ratios], places, "o", ms=4, color=_BLUE)
-    right.set_xlim(min(0.85, *(low for low, _, _ in ratios)), max(1.15, *(high for _, _, high in ratios)))
-    right.set_title("standard deviations over Monte Carlo's: median, quartiles", fontsize=9)
-    for axes in (left, right):
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.tick_params(axis="x", labelsize=8)
-        axes.grid(axis="x", color=_GREY, alpha=0.25)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
+    figure = drawn(layers, errors, ratios)
     try:
         figure.savefig(path)
     except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be written: {reason(error) if isinstance(error, OSError) else error}") from error
+
+
+def drawn(layers: Sequence[str], errors: Sequence[float], ratios: Sequence[tuple[float, float, float]]) -> Figure:
+    """The picture before it is written; takes what `write` takes."""
+    figure = Figure(figsize=(_WIDTH, _ROOM + _ROW * len(layers)), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2, sharey=True)
+    _means(left, errors)
+    _deviations(right, ratios)
+    left.set_yticks(range(len(layers)), layers, fontsize=7)
+    left.set_ylim(len(layers) - 0.4, -0.6)
+    for axes in (left, right):
+        axes.tick_params(axis="x", labelsize=8)
+        axes.grid(axis="x", color=_GREY, alpha=0.25)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _means(axes: Axes, errors: Sequence[float]) -> None:
+    axes.barh(range(len(errors)), errors, height=0.6, color=_BLUE)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g}%")
+    axes.set_title("means: off by this share of their size", fontsize=9)
+
+
+def _deviations(axes: Axes, ratios: Sequence[tuple[float, float, float]]) -> None:
+    places = range(len(ratios))
+    near = axes.axvspan(*_ALLOWED, color=_GREY, alpha=0.12, lw=0, label="within 10 %")
+    axes.axvline(1, color=_GREY, lw=1)
+    lows, middles, highs = zip(*ratios, strict=True)
+    spread = axes.hlines(places, lows, highs, color=_BLUE, lw=2, alpha=0.5, label="quartiles")
+    (median,) = axes.plot(middles, places, "o", ms=4, color=_BLUE, label="median")
+    axes.set_xlim(min(0.85, *lows), max(1.15, *highs))
+    axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))  # steps that divide 1, where the line is
+    axes.xaxis.set_major_formatter("{x:.2f}")
+    axes.set_title("standard deviations over Monte Carlo's", fontsize=9)
+    axes.figure.legend(handles=[median, spread, near], loc="outside lower right", ncols=3, fontsize=7, frameon=False)
