@@ -57,6 +57,10 @@ def test_a_file_of_other_names_is_refused(tmp_path, key, said):
         (3, "source is of type int"),
         ({"0.bias": (1.0, 2.0, 3.0)}, "a tuple of 3"),
         ({"0.bias": "one"}, "no array of numbers"),
+        (
+            {"0.bias": {"mean": torch.zeros(2), "std": torch.ones(2)}},
+            r"source\['0.bias'\] is a dict; each value is a pair \(means, standard deviations\) or one array$",
+        ),
         ({3: torch.zeros(2)}, "has the key 3"),
     ],
 )

@@ -226,7 +226,11 @@ def test_a_file_that_is_cut_off_is_refused(store, tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda s: s.pop("constraints"), "without params and constraints"),
+        (
+            lambda s: s.pop("constraints"),
+            "it is a dict without params and constraints; give such a dict to `bitsback.imported` in Python, or save it as "
+            "safetensors with mean.NAME and std.NAME",
+        ),
         (lambda s: s.update(params=[1]), "without params and constraints"),
         (lambda s: s["params"].clear(), "of another guide: it holds nothing"),
         (lambda s: s["params"].update({"AutoNormal.locs.x": "one"}), "holds 'AutoNormal.locs.x' as str"),

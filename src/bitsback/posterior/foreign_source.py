@@ -65,6 +65,8 @@ def _from_dict(source: Mapping[Any, Any]) -> Foreign:
 def _tensor(name: object, value: object) -> Tensor:
     if not isinstance(name, str):
         raise RecipeError(f"source has the key {name!r}; keys are names of params")
+    if isinstance(value, Mapping):
+        raise RecipeError(f"source[{name!r}] is a dict; each value is a pair (means, standard deviations) or one array")
     try:
         return torch.as_tensor(value).detach()
     except (TypeError, ValueError, RuntimeError) as error:

@@ -107,8 +107,18 @@ def _load(path: Path) -> dict[str, dict[Any, Any]]:
         raise NetworkError(f"{path} holds {min(others)!r}, and so is not read: {_WANTED} holds no such thing")
     parts = ("params", "constraints")
     if not isinstance(state, dict) or set(state) != set(parts) or not all(isinstance(state[p], dict) for p in parts):
-        raise NetworkError(f"{path} is not {_WANTED}: it is {type(state).__name__} without params and constraints")
+        raise NetworkError(f"{path} is not {_WANTED}: {_instead(state)}")
     return state
+
+
+def _instead(state: object) -> str:
+    """What a file holds that is no store, and where that can be given."""
+    if not isinstance(state, dict):
+        return f"it holds an object of type {type(state).__name__}"
+    return (
+        "it is a dict without params and constraints; give such a dict to `bitsback.imported` in Python, or save it as "
+        "safetensors with mean.NAME and std.NAME"
+    )
 
 
 def _plain(value: object) -> bool:
