@@ -32,7 +32,8 @@ def test_a_module_in_the_working_folder_is_found(tmp_path, monkeypatch):
 
 def test_a_wrong_name_is_answered_with_what_the_file_defines_itself(tmp_path):
     path = tmp_path / "mine.py"
-    path.write_text("from pathlib import Path\nA = 1\n_b = 2\nC = Path()\nclass Path2(type(C)): ...\ndef f(): ...\n")
+    imports = "from pathlib import Path\nfrom typing import Optional\n"
+    path.write_text(imports + "A = 1\n_b = 2\nC = Path()\nclass Path2(type(C)): ...\ndef f(): ...\n")
     with pytest.raises(DataError, match=r"mine.py' has no 'g'; it defines Path2, f$"):
         locate(f"{path}:g", DataError)
     with pytest.raises(DataError, match=r"has no 'f.g'; it defines A$"):

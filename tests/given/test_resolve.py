@@ -30,6 +30,7 @@ def broken():
     raise ValueError("no\\nluck")
 
 instance = Own()
+whole = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
 number = 7
 text = str
 word = lambda: "net"
@@ -42,7 +43,7 @@ def own(tmp_path):
     return lambda name, **options: resolve(f"{tmp_path / 'own.py'}:{name}", (4,), 3, options)
 
 
-@pytest.mark.parametrize("name", ["Own", "Sized", "Named", "factory", "bare", "instance"])
+@pytest.mark.parametrize("name", ["Own", "Sized", "Named", "factory", "bare", "instance", "whole"])
 def test_classes_factories_and_instances_are_networks(own, name):
     assert own(name)(torch.zeros(2, 4)).shape == (2, 3)
 
@@ -67,7 +68,11 @@ def test_reference_networks_have_names():
         ("number", {}, "is int, but must be a network"),
         ("text", {}, "class 'str'"),
         ("word", {}, "gave str"),
-        ("missing", {}, "has no 'missing'; it defines Own, Sized, Named, instance"),
+        (
+            "missing",
+            {},
+            "has no 'missing'; it defines Own, Sized, Named, factory, bare, broken, instance, whole, word$",
+        ),
     ],
 )
 def test_what_is_no_network_is_refused_in_one_sentence(own, name, options, match):

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -88,8 +89,15 @@ def _defined(module: object, offers: Callable[[object], bool]) -> list[str]:
     return [
         name
         for name, value in vars(module).items()
-        if not name.startswith("_") and offers(value) and getattr(value, "__module__", here) == here
+        if not name.startswith("_") and offers(value) and _made_in(value) in {here, None}
     ]
+
+
+def _made_in(value: object) -> str | None:
+    """The module of a class or a function; None of other values, which do not say where they were made, but typing's."""
+    if isinstance(value, type) or inspect.isroutine(value) or type(value).__module__ == "typing":
+        return getattr(value, "__module__", None)
+    return None
 
 
 def _import_file(path: Path) -> ModuleType:

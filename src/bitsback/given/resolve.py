@@ -44,7 +44,7 @@ def resolve(
     if name in REFERENCE:
         network = _made(name, lambda: REFERENCE[name](input_shape, outputs, **given))
     elif is_named(name):
-        network = _own(name, locate(name, NetworkError, _is_network), (input_shape, outputs), given)
+        network = _own(name, locate(name, NetworkError, _makes_networks), (input_shape, outputs), given)
     else:
         raise NetworkError(
             f"there is no network {name!r}; there are {', '.join(REFERENCE)}, and your own as package.module:name or "
@@ -57,8 +57,9 @@ def resolve(
     return network
 
 
-def _is_network(found: object) -> bool:
-    return isinstance(found, nn.Module) or (isinstance(found, type) and issubclass(found, nn.Module))
+def _makes_networks(found: object) -> bool:
+    is_class = isinstance(found, type) and issubclass(found, nn.Module)
+    return is_class or isinstance(found, nn.Module) or inspect.isfunction(found)
 
 
 def _own(name: str, found: Any, sizes: tuple[tuple[int, ...], int], options: dict[str, Any]) -> nn.Module:
