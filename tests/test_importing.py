@@ -63,6 +63,14 @@ def test_what_is_left_to_the_network_is_told_once(data):
     assert set(fitted.network.deterministic.values()) == {"not in the posterior"}
 
 
+def test_it_is_printed_in_a_line(data):
+    source = {name: value.detach() for name, value in plain().named_parameters()}
+    source["2.weight"] = (source["2.weight"], torch.full((3, 5), 0.1))
+    fitted = bb.imported(plain(), data, source)
+    assert repr(fitted) == "FittedNetwork(43 parameters, 28 as points, 0 pruned)"
+    assert str(bb.prune(fitted, 0.4)) == "FittedNetwork(43 parameters, 28 as points, 6 pruned)"
+
+
 def test_a_fit_goes_on_from_an_imported_posterior(data):
     source = {name: (value.detach(), torch.full_like(value, 0.1)) for name, value in plain().named_parameters()}
     fitted = bb.fit(plain(), data, bb.MeanField(bb.Normal()), epochs=1, start=bb.imported(plain(), data, source))

@@ -40,6 +40,10 @@ class FittedNetwork:
     masks: Params = field(default_factory=dict)
     temperature: float | None = 1.0
 
+    def __repr__(self) -> str:
+        """How much there is of what; the tensors would fill pages."""
+        return f"FittedNetwork({self.parameters:,} parameters, {self.deterministic:,} as points, {self.gone:,} pruned)"
+
     @property
     def parameters(self) -> int:
         """How many parameters the network has, pruned ones included."""
