@@ -42,8 +42,10 @@ def test_every_command_explains_itself_with_an_example_and_speaks_json(call, nam
 def test_this_machine_is_listed(call):
     here, emulated = json.loads(call("device", "list", "--json").out)["devices"]
     assert (emulated["device"], emulated["targets"]) == ("emulated-aarch64", ["aarch64"])
-    assert here == {"device": "cpu", "processor": cpu_model(), "targets": runnable(), "state": "here"}
-    assert f"  {cpu_model()}  {', '.join(runnable())}" in call("device", "list").out
+    assert here == {"device": "cpu", "processor": cpu_model(), "at": "", "targets": runnable(), "state": "here"}
+    shown = call("device", "list").out.splitlines()
+    assert shown[0].split() == ["device", "processor", "at", "runs", "state"]
+    assert shown[1].split() == ["cpu", *cpu_model().split(), *", ".join(runnable()).split(), "here"]
 
 
 def test_a_library_is_timed_elsewhere_beside_the_references(call, packed, served):
@@ -164,6 +166,18 @@ def test_a_device_is_not_handed_out_where_nobody_could_come(call, monkeypatch, h
         assert call("device", "serve", "--host", there, "--tracker", f"{at}:9190", "--key", "board").code == 0
 
 
+@pytest.mark.parametrize(
+    ("terminal", "more", "said"), [(True, (), "starting; "), (True, ("--json",), ""), (False, (), "")]
+)
+def test_who_waits_at_a_terminal_is_told_that_it_starts(call, monkeypatch, terminal, more, said):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    monkeypatch.setattr("bitsback.lower.build.remote.server.serve", lambda *_: None)
+    result = call("device", "serve", *more)
+    assert (result.code, result.out) == (0, "")
+    assert result.err.startswith(said)
+    assert bool(result.err) == bool(said)
+
+
 def test_a_tracker_hands_a_device_out(call, packed):
     with Served("tracker") as tracker, Served("serve", "--tracker", tracker.address, "--key", "board-1") as board:
         device = f"rpc://{tracker.address}/board-1"
@@ -179,6 +193,8 @@ def test_a_tracker_hands_a_device_out(call, packed):
             return states() == [(device, state)]
 
         assert becomes("free")
+        found = json.loads(call("device", "list", "--tracker", tracker.address, "--json").out)["devices"][2]
+        assert (found["processor"], found["at"]) == ("", board.address.removeprefix("rpc://"))
         rows = json.loads(call("measure", packed, "--device", device, "--repeats", "3", "--json").out)["measurements"]
         assert np.isfinite(rows[0]["value"])
         with RemoteBench(address(device)):

@@ -3,6 +3,7 @@
 import ipaddress
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -56,6 +57,8 @@ def serve(
     if at is not None:
         registered(at, Limits.connect)
         _check_reachable(host, at)
+    if sys.stderr.isatty() and not as_json:
+        print("starting; TVM takes some seconds", file=sys.stderr)
     from bitsback.lower.build.remote.server import serve as serve_device
 
     def ready(there: Endpoint) -> None:
@@ -88,11 +91,11 @@ def list_(*, tracker: Tracker = None, as_json: Json = False) -> None:
     from bitsback.run.devices import listed
 
     found = listed(None if tracker is None else endpoint(tracker))
-    body = [[each.device, each.processor, ", ".join(each.targets), each.state] for each in found]
+    body = [[each.device, each.processor, each.at, ", ".join(each.targets), each.state] for each in found]
     show(
         {"devices": [asdict(each) for each in found]},
         as_json=as_json,
-        text=lambda: table(["device", "processor", "runs", "state"], body),
+        text=lambda: table(["device", "processor", "at", "runs", "state"], body),
     )
 
 

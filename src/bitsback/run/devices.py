@@ -54,13 +54,15 @@ class Listed:
 
     Attributes:
         device: What `--device` takes.
-        processor: Its name, or where it is.
+        processor: Its name; empty where nobody has asked it.
+        at: Where those that a tracker knows listen.
         targets: What runs there; empty where nobody has asked it.
         state: Whether it can be had.
     """
 
     device: str
     processor: str
+    at: str
     targets: tuple[str, ...]
     state: str
 
@@ -74,14 +76,15 @@ def listed(tracker: Endpoint | None) -> list[Listed]:
     lacking = missing()
     emulated = f"needs {', '.join(lacking)}" if lacking else "for answers, not for times"
     here = [
-        Listed(HERE, cpu_model(), tuple(runnable()), "here"),
-        Listed(EMULATED, "QEMU", (TARGET,), emulated),
+        Listed(HERE, cpu_model(), "", tuple(runnable()), "here"),
+        Listed(EMULATED, "QEMU", "", (TARGET,), emulated),
     ]
     if tracker is None:
         return here
     return here + [
         Listed(
             str(Address(tracker, each.key)),
+            "",
             ", ".join(map(str, each.endpoints)),
             (),
             _state(len(each.endpoints), each.free, each.waiting),
