@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bitsback.cli.grouped import grouped
-from bitsback.cli.options import TYPED, Json, Run, TimedData
+from bitsback.cli.options import TYPED, Json, Run, TimedData, Wait
 from bitsback.cli.screen import draw, plain, show, table, warn
 from bitsback.errors import RecipeError
 from bitsback.report.quantity import ratio, times
@@ -55,9 +55,7 @@ class Where:
             help="cpu, or rpc://HOST:PORT, where the files' native libraries are timed: for files that you trust."
         ),
     ] = "cpu"
-    wait: Annotated[
-        float | None, typer.Option(help="Seconds that a device is waited for while it is busy or gone.", min=0)
-    ] = None
+    wait: Wait = None
 
 
 def predict(

@@ -15,7 +15,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
             a default, and with a name that no other has.
     """
     whole = inspect.signature(command, eval_str=True).parameters
-    groups = {name: each.annotation for name, each in whole.items() if is_dataclass(each.annotation)}
+    groups: dict[str, Any] = {name: each.annotation for name, each in whole.items() if is_dataclass(each.annotation)}
     options = {name: [*_options(kind)] for name, kind in groups.items()}
 
     @wraps(command)

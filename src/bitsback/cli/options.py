@@ -33,6 +33,9 @@ TimedData = Annotated[
     Path | None,
     typer.Option("--data", help="Data whose test samples are the inputs, in place of noise: their folder, or digits."),
 ]
+Wait = Annotated[
+    float | None, typer.Option(help="Seconds that a device is waited for while it is busy or gone.", min=0)
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the recipe, such as fit.batch=50.")
 ]

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bitsback.cli.device import Wait
-from bitsback.cli.options import Json, TimedData
+from bitsback.cli.options import Json, TimedData, Wait
 from bitsback.cli.picture import check_folder, check_picture
 from bitsback.cli.screen import show, table, warn, watching
 
