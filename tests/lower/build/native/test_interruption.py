@@ -14,6 +14,14 @@ from bitsback.lower.run.native.targets import runnable
 from tests.lower.run.native.plans import plan
 
 
+@pytest.fixture(autouse=True)
+def heard_by_python():
+    """Where tests run in the background, whoever started them may have had the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_it_is_no_error_of_the_compilers():
     interrupted = []
 
