@@ -1,4 +1,4 @@
-"""Native libraries of the study's posteriors, kept beside them: a ResNet-20 takes a minute to trace and compile."""
+"""What is compiled of the study's posteriors, kept beside them: a ResNet-20 takes a minute to trace and compile."""
 
 import hashlib
 import json
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import bitsback
+from bitsback.durable import replace_file
 from bitsback.lower.build.native.library import build
 from bitsback.lower.build.tuning.database import Database
 from bitsback.lower.build.tuning.search import Job, search
@@ -57,6 +58,19 @@ class Kept:
             _write(path, library_record(library, plan), {"code": np.frombuffer(library.code, np.uint8)})
         said, arrays = _read(path)
         return open_library(plan, library_from(said, arrays["code"], plan)).calls[batch], plan
+
+    def graph(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """An ONNX graph.
+
+        Args:
+            name: Of what it computes.
+            make: Exports it, where it is not kept.
+        """
+        path = self.folder / f"{name}-{self._digest()}.onnx"
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(path, [make()])
+        return path.read_bytes()
 
     def _plan(self, name: str, make: Callable[[], Plan]) -> Plan:
         path = self.folder / f"{name}-{self._digest()}.npz"

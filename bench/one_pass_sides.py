@@ -34,8 +34,8 @@ class _Logits(nn.Module):
         return self.predict.members((inputs - self.predict.input_mean) * self.predict.input_scale)[0]
 
 
-def deterministic(network: FittedNetwork, raw: np.ndarray) -> Call:
-    """The posterior's mean under ONNX Runtime: logits, and nothing after them."""
+def deterministic(network: FittedNetwork) -> bytes:
+    """The posterior's mean as ONNX: logits, and nothing after them."""
     program = network.program(PointForm())
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
@@ -43,16 +43,16 @@ def deterministic(network: FittedNetwork, raw: np.ndarray) -> Call:
         exported = torch.export.export(_Logits(program), (example,), dynamic_shapes=({0: Dim.DYNAMIC},), strict=False)
         made = torch.onnx.export(exported, (), dynamo=True, verbose=False)
     assert made is not None
-    return _bound(made.model_proto.SerializeToString(), {}, raw)
+    return made.model_proto.SerializeToString()
 
 
 def ensemble(network: FittedNetwork, raw: np.ndarray) -> Call:
     """30 members under ONNX Runtime, stacked."""
     lowered = lower(network.program(EnsembleForm(DRAWS)), raw[:1])
-    return _bound(lowered.graph, lowered.weights, raw)
+    return bound(lowered.graph, lowered.weights, raw)
 
 
-def _bound(graph: bytes, weights: Mapping[str, np.ndarray], raw: np.ndarray) -> Call:
+def bound(graph: bytes, weights: Mapping[str, np.ndarray], raw: np.ndarray) -> Call:
     """A graph under ONNX Runtime, one thread, its input and outputs bound to memory beforehand."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

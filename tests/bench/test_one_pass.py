@@ -39,6 +39,8 @@ def test_a_library_is_compiled_once_and_answers_the_same(tmp_path, monkeypatch):
     assert plan.steps[0].weights.mean.tobytes() == again.steps[0].weights.mean.tobytes()
     for one, other in zip(first.outputs, second.outputs, strict=True):
         np.testing.assert_array_equal(one, other)
+    assert Kept(tmp_path).graph("mean", lambda: b"graph") == b"graph"
+    assert Kept(tmp_path).graph("mean", lambda: pytest.fail("exported twice")) == b"graph"
     (tmp_path / "posterior.safetensors").write_bytes(b"another")
     Kept(tmp_path)._plan("some", make)
     assert len(made) == 2
