@@ -11,24 +11,19 @@ import numpy as np
 import pytest
 
 from bitsback.artifact.container import write
-from bitsback.lower.build.native.library import build
 from bitsback.lower.build.remote.address import address
 from bitsback.lower.build.remote.bench import RemoteBench
-from bitsback.lower.run.native.library import Entry
 from bitsback.lower.run.native.targets import runnable
 from bitsback.measure.device import cpu_model
-from bitsback.runtime.native import with_libraries
 from tests.artifact import golden
+from tests.packed import with_library
 from tests.served import Served
 
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory):
     """A file with a library for this machine."""
-    path = tmp_path_factory.mktemp("packed") / "model.bitsback"
-    library = build(golden.plan(), runnable()[0], [Entry(1), Entry(8)])
-    write(path, with_libraries(golden.artifact(), golden.plan(), [library]))
-    return path
+    return with_library(tmp_path_factory.mktemp("packed") / "model.bitsback", (1, 8))
 
 
 @pytest.mark.parametrize("name", ["serve", "tracker", "list"])

@@ -3,25 +3,21 @@
 import numpy as np
 import pytest
 
-from bitsback.artifact.container import read, write
+from bitsback.artifact.container import read
 from bitsback.errors import ArtifactError
-from bitsback.lower.build.native.library import build
-from bitsback.lower.run.native.library import Entry, NativeSession
+from bitsback.lower.run.native.library import NativeSession
 from bitsback.lower.run.native.targets import runnable
 from bitsback.lower.run.onnx import Session, open_program
 from bitsback.recipe.sections import Measure
 from bitsback.run import measure as stage
-from bitsback.runtime.native import open_native, with_libraries
-from tests.artifact import golden
+from bitsback.runtime.native import open_native
+from tests.packed import with_library
 
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory):
     """A file with a library for this machine."""
-    path = tmp_path_factory.mktemp("packed") / "model.bitsback"
-    library = build(golden.plan(), runnable()[0], [Entry(1), Entry(4)])
-    write(path, with_libraries(golden.artifact(), golden.plan(), [library]))
-    return path
+    return with_library(tmp_path_factory.mktemp("packed") / "model.bitsback", (1, 4))
 
 
 def test_what_is_timed_is_the_bare_call_on_both_sides(packed, monkeypatch):
