@@ -10,7 +10,7 @@ results/one_pass.jsonl, run folders to runs/one_pass. How fast each way is, pyth
 import argparse
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -54,10 +54,11 @@ def main() -> int:
     journal = Journal(asked.journal)
     command = shlex.join(["python", "-m", "examples.one_pass", *sys.argv[1:]]).replace(str(asked.data), "DIR")
     try:
+        source = provenance(command, 0)  # once: the rows themselves change the tree
         for name in asked.only or POSTERIORS:
             network, data = fitted(name, asked.data, asked.runs)
-            rows = quality(name, (network, data), asked.inputs, asked.way or list(WAYS))
-            journal.append(stamp(rows, provenance(command, 0)))
+            for rows in quality(name, (network, data), asked.inputs, asked.way or list(WAYS)):
+                journal.append(stamp(rows, source))
         show(latest(journal.read()))
     except BitsbackError as error:
         print(f"one_pass: {error}", file=sys.stderr)
@@ -65,25 +66,30 @@ def main() -> int:
     return 0
 
 
-def quality(name: str, of: tuple[FittedNetwork, Dataset], inputs: int, ways: Sequence[str]) -> list[Measurement]:
-    """The figures of some ways to predict, on the test split and on inputs of another kind."""
+def quality(
+    name: str, of: tuple[FittedNetwork, Dataset], inputs: int, ways: Sequence[str]
+) -> Iterator[list[Measurement]]:
+    """The figures of each of some ways to predict, on the test split and on inputs of another kind.
+
+    Yields:
+        One way's rows as soon as they are there, so that what was measured outlives what was not.
+    """
     network, data = of
     raw, outside = data.test.inputs[:inputs], data.out_of_distribution[:inputs]
     targets = data.test.targets[:inputs]
-    rows = []
     for way in ways:
         found_one = predictor(WAYS[way], network, data)
         if found_one is not None:
             predict, engine = found_one
             found = [classification(predict(raw), targets, predict(outside))]
-            rows += _rows(found, {"posterior": name, "way": way, "engine": engine, "inputs": len(raw)})
+            yield _rows(found, {"posterior": name, "way": way, "engine": engine, "inputs": len(raw)})
     if not {"svi", "svi_all"} & {*ways}:
-        return rows
+        return
     inside, strange = drawn(network, raw, sets=SETS), drawn(network, outside, sets=SETS)
     said: dict[str, Scalar] = {"posterior": name, "engine": "PyTorch", "inputs": len(raw)}
     each = [classification(one, targets, other) for one, other in zip(inside, strange, strict=True)]
-    rows += _rows(each, {**said, "way": "svi"})
-    return rows + _rows([classification(together(inside), targets, together(strange))], {**said, "way": "svi_all"})
+    yield _rows(each, {**said, "way": "svi"})
+    yield _rows([classification(together(inside), targets, together(strange))], {**said, "way": "svi_all"})
 
 
 def _rows(found: Sequence[Mapping[str, float | None]], of: Mapping[str, Scalar]) -> list[Measurement]:
