@@ -100,6 +100,7 @@ def test_the_samples_of_a_data_set_are_the_inputs(call, packed, served):
             ("--device", "DEVICE", "--reference", "GOLDEN"),
             "golden.bitsback cannot be timed there: it holds no native library",
         ),
+        (("--device", "rpc://a..b:9090"), "no device answers at rpc://a..b:9090: encoding with 'idna' codec failed"),
         (("--device", "rpc://127.0.0.1:1"), "no device answers at rpc://127.0.0.1:1: connection refused"),
     ],
 )
@@ -133,6 +134,8 @@ def test_without_the_compiler_the_extra_is_named(call, packed, monkeypatch):
     [
         (("serve", "--port", "TAKEN"), "nobody can listen at 127.0.0.1:TAKEN: Address already in use"),
         (("tracker", "--port", "TAKEN"), "nobody can listen at 127.0.0.1:TAKEN: Address already in use"),
+        (("serve", "--host", "a..b"), "nobody can listen at a..b:9090: encoding with 'idna' codec failed"),
+        (("tracker", "--host", "a..b"), "nobody can listen at a..b:9190: encoding with 'idna' codec failed"),
         (("serve", "--tracker", "127.0.0.1:1"), "--tracker and --key go together"),
         (("serve", "--key", "board"), "--tracker and --key go together"),
         (("serve", "--tracker", "127.0.0.1:1", "--key", "a b"), "--key is 'a b'; it must be up to 100 letters"),

@@ -130,7 +130,7 @@ def _is_loopback(host: str) -> bool:
     """Whether only this machine comes there."""
     try:
         return all(ipaddress.ip_address(found[4][0]).is_loopback for found in socket.getaddrinfo(host, None))
-    except OSError:
+    except (OSError, UnicodeError):  # a name that leads nowhere, or that is none
         return False
 
 

@@ -38,6 +38,8 @@ def _called(asked: dict[str, Any]) -> tuple[socket.socket, bytes]:
         device = socket.create_connection((asked["host"], asked["port"]), asked["connect"])
     except OSError as error:
         _end(f"absent {error.strerror or error}")
+    except UnicodeError as error:  # of a host that is no name
+        _end(f"absent {error}")
     _watch_over(device)
     greeting = f"client:{asked['key']}".encode()
     try:

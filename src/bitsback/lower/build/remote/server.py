@@ -106,7 +106,7 @@ def _bound(listening: Endpoint) -> socket.socket:
         there.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         there.bind((listening.host, listening.port))
         there.listen()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the second of a host that is no name
         if there is not None:
             there.close()
         raise DeviceError(f"nobody can listen at {listening}: {reason(error)}") from error

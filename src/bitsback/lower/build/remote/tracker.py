@@ -100,7 +100,7 @@ def serve(listening: Endpoint, ready: Callable[[Endpoint], None]) -> None:
     """
     try:
         server = _Server(listening)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the second of a host that is no name
         raise DeviceError(f"nobody can listen at {listening}: {reason(error)}") from error
     with server:
         ready(Endpoint(str(server.server_address[0]), server.server_address[1]))
