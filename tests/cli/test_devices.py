@@ -94,6 +94,7 @@ def test_the_samples_of_a_data_set_are_the_inputs(call, packed, served):
         (("--device", "emulated-aarch64"), "never how long it takes"),
         (("--device", "rpc://here"), "'rpc://here' is no address of a device"),
         (("--device", "cpu", "--wait", "5"), "--wait 5 goes with a device that is elsewhere"),
+        (("--device", "DEVICE", "--wait", "inf"), "--wait is 'inf'; it must be less than or equal to 1000000"),
         (("--device", "DEVICE", "--threads", "2"), "threads is 2; a native library uses 1"),
         (("--device", "DEVICE", "--batch", "2"), "has functions for batches of 1, 8, and not of 2"),
         (

@@ -34,7 +34,7 @@ TimedData = Annotated[
     typer.Option("--data", help="Data whose test samples are the inputs, in place of noise: their folder, or digits."),
 ]
 Wait = Annotated[
-    float | None, typer.Option(help="Seconds that a device is waited for while it is busy or gone.", min=0)
+    float | None, typer.Option(help="Seconds that a device is waited for while it is busy or gone.", min=0, max=1e6)
 ]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the recipe, such as fit.batch=50.")
