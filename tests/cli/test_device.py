@@ -9,6 +9,7 @@ import pytest
 from bitsback.artifact.container import read, write
 from bitsback.cli import _plain_prediction
 from bitsback.report.evidence import newest
+from tests.artifact import golden
 from tests.given.files import digits_like, write_idx_set
 
 WITHOUT_TORCH = """
@@ -100,6 +101,14 @@ def test_a_file_and_a_run_are_inspected(call, whole_run):
     said = json.loads(call("inspect", whole_run.path, "--json").out)
     assert "model.bitsback" in said["files"]
     assert "Quality on the test split" in call("inspect", whole_run.path).out
+
+
+@pytest.mark.parametrize("odd", [{"of": 5}, {"of": ["beside"]}, {"of": {}, "device": ["a", "list"]}])
+def test_a_strangers_measurements_may_hold_anything_else(call, tmp_path, odd):
+    found = golden.artifact()
+    rows = ({"what": "latency", "value": 1.0, "unit": "s", **odd},)
+    write(tmp_path / "odd.bitsback", replace(found, manifest=replace(found.manifest, measurements=rows)))
+    assert "  Latency " in call("inspect", tmp_path / "odd.bitsback").out
 
 
 def test_a_report_of_a_journal_that_is_cut_off_says_so_and_shows_the_rest(call, copied_run):

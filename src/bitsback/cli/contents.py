@@ -66,13 +66,13 @@ def _lines(path: Path, size: int, sections: dict[str, int], manifest: Manifest) 
     if isinstance(inference, dict) and inference.get("method") == "imported":
         lines.append(f"  posterior  imported from {inference.get('posterior')}")
     lines.append(f"  promise    {_promise(manifest)}")
-    several = len({row.get("device") for row in manifest.measurements if row["what"] in TIMED}) > 1
+    several = len({str(row.get("device")) for row in manifest.measurements if row["what"] in TIMED}) > 1
     for row in manifest.measurements:
         if row["what"] in {"threshold", "calibration_coverage"}:
             continue  # the promise says them
         named = quantity(str(row["what"]))
-        of = row.get("of", {})
-        name = f"Latency beside {of['beside']}" if "beside" in of else named.name
+        of = row.get("of")  # a reader's own affair, and so of any kind in a stranger's file
+        name = f"Latency beside {of['beside']}" if isinstance(of, dict) and "beside" in of else named.name
         place = f" on {row.get('device')}" if several and row["what"] in TIMED else ""
         lines.append(f"  {name:31} {shown(row['value'], named.kind)} {named.unit}".rstrip() + place)
     return lines
