@@ -138,7 +138,7 @@ class Manifest:
         _require(
             (self.plan is None) == (not targets),
             "libraries",
-            f"{len(targets)} {'with' if self.plan else 'without'} a plan",
+            f"{len(targets)} {'without' if self.plan is None else 'with'} a plan",
         )
         _require(len({*targets}) == len(targets), "libraries", targets)
 
