@@ -138,19 +138,6 @@ def to_line(row: Measurement) -> str:
         raise RunError(f"the measurement {row.what!r} cannot be written: {error}; undefined is None") from error
 
 
-def from_line(line: str | bytes, place: str = "the line") -> Measurement:
-    """The row that `to_line` wrote.
-
-    Args:
-        line: one line of JSON.
-        place: what to call the line in an error.
-
-    Raises:
-        RunError: the line is not a row.
-    """
-    return _row(line, place)
-
-
 def latest(rows: Iterable[Measurement], *, by_seed: bool = False, by_device: bool = False) -> list[Measurement]:
     """The last row for each (what, of), in the order in which these first appeared.
 
