@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from bitsback.artifact.container import read
-from bitsback.errors import ArtifactError, RecipeError
+from bitsback.errors import ArtifactError
 from bitsback.lower.build.remote.address import Address
 from bitsback.lower.build.remote.bench import RemoteBench
 from bitsback.lower.build.remote.session import Limits
@@ -15,7 +15,7 @@ from bitsback.measure.journal import Measurement
 from bitsback.measure.latency import LatencySettings, compared
 from bitsback.recipe.sections import Measure
 from bitsback.run.measure import Draw, Timed, random_inputs
-from bitsback.runtime.native import library_for
+from bitsback.runtime.native import check_threads, library_for
 
 
 def measure_on(
@@ -46,8 +46,7 @@ def measure_on(
         RecipeError: Several threads are asked for.
         MissingExtraError: TVM is not installed.
     """
-    if settings.threads != 1:
-        raise RecipeError(f"threads is {settings.threads}; a native library uses 1")
+    check_threads(settings.threads)
     drawn_for = read(timed[0].path)
     rows: list[Measurement] = []
     with RemoteBench(where, limits, tell) as bench:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bitsback.artifact.container import Artifact, read
-from bitsback.errors import ArtifactError, RecipeError, RunError, reason
+from bitsback.errors import ArtifactError, RunError, reason
 from bitsback.lower.run.onnx import open_program
 from bitsback.measure.device import Cpu
 from bitsback.measure.journal import Measurement, Scalar
@@ -158,10 +158,9 @@ def _candidate(artifact: Artifact, timed: Timed, inputs: np.ndarray, threads: in
 
 def _native(artifact: Artifact, timed: Timed, inputs: np.ndarray, threads: int) -> Candidate:
     from bitsback.measure.native import check_batch
-    from bitsback.runtime.native import open_native
+    from bitsback.runtime.native import check_threads, open_native
 
-    if threads != 1:
-        raise RecipeError(f"threads is {threads}; a native library uses 1")
+    check_threads(threads)
     try:
         session, target = open_native(artifact)
         check_batch(target, session.calls, len(inputs))

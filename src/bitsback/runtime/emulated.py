@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from bitsback.artifact.container import read
-from bitsback.errors import ArtifactError, RecipeError
+from bitsback.errors import ArtifactError
 from bitsback.lower.build.native.emulation.session import DEVICE, TARGET, EmulatedSession
-from bitsback.runtime.native import library_for
+from bitsback.runtime.native import check_threads, library_for
 from bitsback.runtime.predictor import Predictor
 
 
@@ -21,8 +21,7 @@ def load_emulated(path: str | Path, threads: int = 1) -> Predictor:
         MissingExtraError: What emulates is not installed.
         RecipeError: More than one thread is asked for.
     """
-    if threads != 1:
-        raise RecipeError(f"threads is {threads}; a native library uses 1")
+    check_threads(threads)
     artifact = read(path)
     try:
         plan, library = library_for(artifact, (TARGET,), f"the device is {DEVICE}")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from bitsback.artifact.container import NATIVE, Artifact, code_name
-from bitsback.errors import ArtifactError
+from bitsback.errors import ArtifactError, RecipeError
 from bitsback.lower.run.native.library import Library, NativeSession, open_library
 from bitsback.lower.run.native.plan import Plan
 from bitsback.lower.run.native.record import library_from, library_record, plan_from, plan_record
@@ -69,6 +69,16 @@ def library_for(artifact: Artifact, targets: Sequence[str], device: str) -> tupl
         raise ArtifactError(f"it holds native libraries for {', '.join(there):.200}, and {device}{runs}")
     plan = _plan(artifact)
     return plan, library_from(content, artifact.native[_code(content["target"])], plan)
+
+
+def check_threads(threads: int) -> None:
+    """Refuse what a native library cannot use.
+
+    Raises:
+        RecipeError: More than one thread is asked for.
+    """
+    if threads != 1:
+        raise RecipeError(f"threads is {threads}; a native library uses 1")
 
 
 def open_native(artifact: Artifact) -> tuple[NativeSession, str]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from bitsback.artifact.container import Artifact, read
 from bitsback.artifact.manifest import AbstainRule, Manifest
-from bitsback.errors import ArtifactError, RecipeError
+from bitsback.errors import ArtifactError
 from bitsback.lower.run.onnx import Outputs, open_program
 from bitsback.runtime.samples import check_samples
 from bitsback.settings import check_among, check_path, check_whole
@@ -156,10 +156,9 @@ def load(path: str | Path, threads: int = 1, *, native: bool = False) -> Predict
 
 
 def _native(artifact: Artifact, threads: int) -> "NativeSession":
-    from bitsback.runtime.native import open_native
+    from bitsback.runtime.native import check_threads, open_native
 
-    if threads != 1:
-        raise RecipeError(f"threads is {threads}; a native library uses 1")
+    check_threads(threads)
     return open_native(artifact)[0]
 
 
