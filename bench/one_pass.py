@@ -13,7 +13,6 @@ Libraries and tuning trials are kept in runs/one_pass: the first run compiles th
 
 import argparse
 import json
-import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,7 +40,7 @@ from bitsback.measure.journal import Journal, Measurement, Scalar, latest, stamp
 from bitsback.measure.latency import Candidate, LatencySettings, Pair, latency
 from bitsback.measure.provenance import provenance
 from bitsback.run.fitted import FittedNetwork
-from examples.one_pass.__main__ import JOURNAL, RUNS
+from examples.one_pass.__main__ import JOURNAL, RUNS, called
 from examples.one_pass.posteriors import fitted
 from examples.one_pass.ways import WAYS
 
@@ -113,8 +112,7 @@ def main() -> int:
         print(f"one_pass: {error}", file=sys.stderr)
         return 2
     if not asked.quick:
-        command = shlex.join(["python", "-m", "bench.one_pass", *sys.argv[1:]]).replace(str(asked.data), "DIR")
-        Journal(JOURNAL).append(stamp(rows, provenance(command, 0)))
+        Journal(JOURNAL).append(stamp(rows, provenance(called("bench.one_pass", asked.data), 0)))
     for row in rows:
         spread = "" if row.spread is None else f", quartiles {row.spread[0]:.3g} to {row.spread[1]:.3g}"
         print(f"{row.what} {dict(row.of)}: {row.value:.4g} {row.unit}{spread}", file=sys.stderr)

@@ -52,7 +52,7 @@ def main() -> int:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     journal = Journal(asked.journal)
-    command = shlex.join(["python", "-m", "examples.one_pass", *sys.argv[1:]]).replace(str(asked.data), "DIR")
+    command = called("examples.one_pass", asked.data)
     try:
         source = provenance(command, 0)  # once: the rows themselves change the tree
         for name in asked.only or POSTERIORS:
@@ -64,6 +64,12 @@ def main() -> int:
         print(f"one_pass: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def called(module: str, data: Path) -> str:
+    """The command line for the journal, in which the folder of data is DIR."""
+    words = ("DIR" if Path(word) == data else word for word in sys.argv[1:])
+    return shlex.join(["python", "-m", module, *words])
 
 
 def quality(

@@ -1,11 +1,14 @@
 """The study of one pass: its recipes, and that its ways to predict are ways to predict the same thing."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import bitsback
 from bitsback.form.propagated import PropagatedForm
 from bitsback.given.resolve import resolve
+from examples.one_pass.__main__ import called
 from examples.one_pass.posteriors import POSTERIORS
 from examples.one_pass.ways import WAYS, drawn, in_pytorch, loaded, together
 
@@ -15,6 +18,13 @@ def known():
     data = bitsback.dataset("digits", limit=300)
     network = bitsback.network("mlp", data, hidden=(30,))
     return bitsback.fit(network, data, bitsback.MeanField(std_rate=1.0), epochs=20), data
+
+
+@pytest.mark.parametrize("data", [".", "data", "./data", "/some/data"])
+def test_the_journal_names_no_folder_of_this_machine_and_nothing_else_changes(monkeypatch, data):
+    monkeypatch.setattr("sys.argv", ["it", "--data", data, "--only", "mlp100-mnist"])
+    said = called("examples.one_pass", Path(data))
+    assert said == "python -m examples.one_pass --data DIR --only mlp100-mnist"
 
 
 @pytest.mark.parametrize("name", POSTERIORS)
