@@ -25,16 +25,26 @@ _TITLES = {
 }
 
 
+def is_quality(row: Measurement) -> bool:
+    """Whether a row is for the table of quality."""
+    return "way" in row.of and row.what in _QUALITY and row.value is not None
+
+
+def is_latency(row: Measurement) -> bool:
+    """Whether a row is for the table of latencies."""
+    return "side" in row.of and row.value is not None and (row.what == "floor" or "caches" in row.of)
+
+
 def quality(rows: Sequence[Measurement]) -> str:
-    """A line a posterior and way to predict."""
+    """A line a posterior and way to predict, of rows that `is_quality` lets through."""
     found: dict[tuple[str, str, str], dict[str, float]] = {}
     several: set[tuple[str, str, str]] = set()
     for row in latest(rows):
-        if row.what in _QUALITY and row.value is not None and "way" in row.of:
-            key = (str(row.of["posterior"]), str(row.of["way"]), str(row.of["inputs"]))
-            found.setdefault(key, {})[row.what] = row.value
-            if row.repeats > 1:
-                several.add(key)
+        key = (str(row.of["posterior"]), str(row.of["way"]), str(row.of["inputs"]))
+        assert row.value is not None
+        found.setdefault(key, {})[row.what] = row.value
+        if row.repeats > 1:
+            several.add(key)
     ways, posteriors = [*_TITLES], [*dict.fromkeys(posterior for posterior, *_ in found)]
     ordered = sorted(found, key=lambda key: (posteriors.index(key[0]), ways.index(key[1])))
     lines = [
@@ -51,8 +61,12 @@ def quality(rows: Sequence[Measurement]) -> str:
 
 
 def latency(rows: Sequence[Measurement]) -> str:
-    """A line a posterior, batch and side: microseconds, the floor, and the ratio to ONNX Runtime's deterministic network."""
-    newest = [row for row in latest(rows) if "side" in row.of and row.value is not None]
+    """A line a posterior, batch and side: microseconds, the floor, and the ratio to ONNX Runtime's deterministic network.
+
+    Args:
+        rows: What `is_latency` lets through.
+    """
+    newest = latest(rows)
     ratios = {_key(row): row for row in newest if row.what == "latency_ratio" and "beside" not in row.of}
     floors = {_key(row)[:3]: row for row in newest if row.what == "floor"}
     others = {_key(row): row for row in newest if row.what == "latency" and row.of.get("caches") == "others'"}

@@ -23,10 +23,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Table:
-    """Where a table's rows are, and what it makes of them."""
+    """Where a table's rows are, what it makes of them, and which they are, where a file has those of several tables."""
 
     rows: str
     make: Callable[[Sequence[Measurement]], str]
+    has: Callable[[Measurement], bool] = lambda _: True
 
 
 def ratios(rows: Sequence[Measurement]) -> str:
@@ -46,8 +47,8 @@ def _ratio_cells(row: Measurement) -> list[str]:
 TABLES = {
     "training_cost": Table("training_cost.jsonl", ratios),
     "cold_start": Table("cold_start.jsonl", ratios),
-    "one_pass_quality": Table("one_pass.jsonl", one_pass_tables.quality),
-    "one_pass_latency": Table("one_pass.jsonl", one_pass_tables.latency),
+    "one_pass_quality": Table("one_pass.jsonl", one_pass_tables.quality, one_pass_tables.is_quality),
+    "one_pass_latency": Table("one_pass.jsonl", one_pass_tables.latency, one_pass_tables.is_latency),
     "weight_pruning_accuracy": Table("weight_pruning.jsonl", weight_pruning_tables.accuracy),
     "weight_pruning_uncertainty": Table("weight_pruning.jsonl", weight_pruning_tables.uncertainty),
     "weight_pruning_worth": Table("weight_pruning.jsonl", weight_pruning_tables.worth),
@@ -71,10 +72,11 @@ def markdown(name: str, results: Path) -> str:
         return FROM_CODE[name]()
     if name not in TABLES:
         raise DataError(f"There is no table {name!r}; there are {', '.join(TABLES)}.")
-    rows = Journal(results / TABLES[name].rows).read()
+    made = TABLES[name]
+    rows = [row for row in Journal(results / made.rows).read() if made.has(row)]
     if not rows:
-        raise DataError(f"The table {name!r} has no rows: results/{TABLES[name].rows} is missing or empty.")
-    return f"{TABLES[name].make(rows)}\n\n{origin(rows)}"
+        raise DataError(f"The table {name!r} has no rows: results/{made.rows} is missing or has none for it.")
+    return f"{made.make(rows)}\n\n{origin(rows)}"
 
 
 def origin(rows: Sequence[Measurement]) -> str:

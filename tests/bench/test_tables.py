@@ -1,7 +1,7 @@
 import pytest
 
 from bench.tables import TABLES, main, markdown
-from bench.weight_pruning_tables import accuracy, uncertainty, worth
+from bench.weight_pruning_tables import FIGURES, accuracy, uncertainty, worth
 from bitsback.errors import DataError
 from bitsback.measure.journal import Journal, Measurement
 from examples.weight_pruning.methods import METHODS
@@ -107,3 +107,18 @@ def test_a_row_that_does_not_say_what_it_is_of_is_refused():
 
 def test_every_table_is_of_a_file_of_rows():
     assert all(each.rows.endswith(".jsonl") for each in TABLES.values())
+
+
+def test_a_table_tells_the_origin_of_its_own_rows_where_a_file_has_those_of_another_too(tmp_path):
+    of = {"posterior": "mlp100-mnist", "way": "one_pass", "inputs": 10}
+    good = [
+        Measurement(what, 0.5, "1", {**of}, commit="a" * 10, seed=0)
+        for what in ("accuracy", *(what for what in FIGURES if what != "predictive_accuracy"))
+    ]
+    side = {"posterior": "mlp100-mnist", "side": "one_pass", "batch": 1, "caches": "own"}
+    fast = Measurement("latency", 1e-5, "s", side, commit="b" * 10, seed=0)
+    Journal(tmp_path / "one_pass.jsonl").append([*good, fast])
+    for name, own, other in (("one_pass_quality", "a", "b"), ("one_pass_latency", "b", "a")):
+        said = markdown(name, tmp_path).splitlines()[-1]
+        assert f"`{own * 10}`" in said
+        assert f"`{other * 10}`" not in said
