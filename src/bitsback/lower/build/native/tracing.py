@@ -14,6 +14,7 @@ from bitsback.form.program import Program
 from bitsback.given.network import Network
 from bitsback.lower.build.native.compact import compact
 from bitsback.lower.build.native.compact import factored as compact_factored
+from bitsback.lower.run.native.layout import LANES
 from bitsback.lower.run.native.plan import Average, Largest, Map, Plan, Product, Rectify, Step, Sum, View
 from bitsback.moments.interpret import place
 from bitsback.posterior.contract import Gaussian
@@ -21,6 +22,11 @@ from bitsback.posterior.contract import Gaussian
 _aten = torch.ops.aten
 _SAME = {_aten.dropout.default, _aten.contiguous.default, _aten.clone.default, _aten.alias.default}
 _FLAT = {_aten.flatten.using_ints, _aten.view.default, _aten.reshape.default}
+_ADDS = {_aten.add.Tensor, _aten.add_.Tensor}
+_IN_VECTORS = {
+    *_ADDS, _aten.relu.default, _aten.relu_.default, _aten.max_pool2d.default, _aten.mean.dim,
+    _aten.adaptive_avg_pool2d.default,
+}  # fmt: skip
 _END = 2**62  # where slices end that have no end
 
 Value: TypeAlias = Tensor | Gaussian
@@ -94,7 +100,8 @@ class _Steps:
             return self._sliced(node, args[0], [*args[1:], *(0, 0, _END, 1)[len(args) - 1 :]])
         if node.target is _aten.pad.default and isinstance(args[0], View):
             return self._padded(node, args[0], *args[1:])
-        if node.target in (_aten.add.Tensor, _aten.add_.Tensor) and all(isinstance(arg, View) for arg in args):
+        self._check_filled(node, args)
+        if node.target in _ADDS and all(isinstance(arg, View) for arg in args):
             return self._sum(node, *args)
         make = _MAKERS.get(node.target)
         if make is None or not one:
@@ -104,6 +111,15 @@ class _Steps:
                 "slice; ONNX Runtime has it"
             )
         return make(self, node, *args)
+
+    def _check_filled(self, node: Node, args: list[Any]) -> None:
+        """Refuse what reads the input in vectors, where its channels fill none."""
+        reads = any(isinstance(arg, View) and arg.source == 0 for arg in args)
+        if reads and self.maps[0].channels % LANES and node.target in _IN_VECTORS:
+            raise self.refuse(
+                node,
+                f"it reads the input, of {self.maps[0].channels} channels; but for products these are multiples of {LANES}",
+            )
 
     def _multiply(self, node: Node, factor: float) -> None:
         """A node's variances by a factor."""
@@ -140,12 +156,25 @@ class _Steps:
 
     def _sum(self, node: Node, first: View, second: View, *rest: object) -> View:
         whole = next((view for view in (first, second) if view == View(view.source)), None)
-        if whole is None or rest:
-            raise self.refuse(node, "one of the two must be whole")
+        if whole is None or rest or node.kwargs:
+            raise self.refuse(node, "one of the two must be whole, and neither can be multiplied")
         other = second if whole is first else first
+        if not self._covers(other, self.maps[whole.source]):
+            raise self.refuse(
+                node, f"both must be of one shape, with zeros before the channels in multiples of {LANES}"
+            )
         target = self.add(self.maps[whole.source], random=self.random[first.source] or self.random[second.source])
         self.steps.append(Sum(whole, other, target))
         return View(target)
+
+    def _covers(self, view: View, whole: Map) -> bool:
+        """Whether a view is of every position of a map, with its channels where vectors begin."""
+        of, (rows, columns) = self.maps[view.source], view.step
+        if view == View(view.source):
+            return of == whole
+        positions = -(-of.height // rows), -(-of.width // columns)
+        fits = view.channel % LANES == 0 and view.channel + of.channels <= whole.channels
+        return fits and positions == (whole.height, whole.width)
 
     def product(
         self, view: View, weight: Value, bias: Value | None, how: tuple[Any, Any], *, factored: bool = False
