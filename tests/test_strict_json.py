@@ -1,7 +1,7 @@
 import pytest
 
 from bitsback.errors import ArtifactError
-from bitsback.strict_json import DEEPEST, Fields, parse
+from bitsback.strict_json import DEEPEST, Fields, is_object, parse
 
 
 def test_plain_json_is_read() -> None:
@@ -36,6 +36,12 @@ def test_anything_else_is_refused_in_one_sentence(data: bytes) -> None:
     with pytest.raises(ArtifactError, match="It is ") as caught:
         parse(data, "It")
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("line", [b"", b"{", b"[]", b'{"a": "\xff"}', b"[" * 100_000, b'{"a":' * 100_000])
+def test_what_is_no_whole_object_is_none(line: bytes) -> None:
+    assert is_object(b'{"a": 1}')
+    assert not is_object(line)
 
 
 def test_as_deep_as_allowed_is_allowed() -> None:

@@ -44,7 +44,7 @@ def is_object(line: bytes) -> bool:
     """Whether a line is all of a JSON object: one that was cut off is not."""
     try:
         return isinstance(json.loads(line), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 

@@ -78,6 +78,7 @@ DAMAGE = {
     "another-layout": (change(0, layout=VERSION + 1), f"is of version 1 and layout {VERSION + 1}, and this"),
     "another-kind": (change(0, format="bitsback-run"), "is no tuning database: it begins with"),
     "a-picture": (put(0, b"\x89PNG\r"), "is no tuning database: it begins with b'.x89PNG"),
+    "deep": (put(0, b"[" * 100_000), "is no tuning database: it begins with b'\\[\\["),
     "no-head": (lambda lines: lines.pop(0), "is no tuning database"),
     "noise": (put(1, b"x" * 50), "is damaged: line 2 is not the JSON"),
     "cut-in-the-middle": (lambda lines: lines.__setitem__(1, lines[1][:40]), "is damaged: line 2 is not the JSON"),

@@ -104,11 +104,8 @@ _PAIRS, _FLAGS = ("kernel", "stride", "padding"), ("varied", "random")
 
 def _refusal(head: bytes) -> str:
     advice = "name another file with --database"
-    try:
-        found = json.loads(head)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
+    found = json.loads(head) if is_object(head) else {}
+    if found.get("format") != FORMAT:
         return f"is no tuning database: it begins with {head[:40]!r}; {advice}"
     versions = f"version {str(found.get('version'))[:20]} and layout {str(found.get('layout'))[:20]}"
     return f"is of {versions}, and this bitsback has version {FORMAT_VERSION} and layout {VERSION}; {advice}"
