@@ -15,7 +15,7 @@ from bitsback.lower.run.native.packing import arrange
 from bitsback.lower.run.native.plan import Map, Product
 from bitsback.lower.run.native.record import library_from, library_record, plan_from, plan_record
 from bitsback.lower.run.native.tiles import Tile
-from tests.lower.run.native.plans import plan, sure
+from tests.lower.run.native.plans import plan, sure, weights
 
 TILE = Tile(2, 1, unroll=4, sums=2, across=True)
 CODE = np.frombuffer(b"machine code", np.uint8)
@@ -278,3 +278,22 @@ def test_a_batch_that_would_take_all_memory_is_refused(monkeypatch):
     monkeypatch.setattr("bitsback.lower.run.native.record.LARGEST", arrange(plan(), 1).scratch)
     with pytest.raises(ArtifactError, match="a batch of 3 takes"):
         library_from(said, CODE, plan())
+
+
+def test_what_no_library_could_compute_is_refused():
+    one = replace(sure(), task="classification", correlated=True)
+    few = {name: getattr(one, name)[:1] for name in ("target_scale", "target_shift", "noise_var")}
+    row = replace(
+        one,
+        steps=(Product(0, 1, weights(8, 6, 5, 2, "each")), Product(1, 2, weights(1, 1, 1, 8, "each"))),
+        maps=(Map(6, 5, 2), Map(1, 1, 8), Map(1, 1, 1)),
+        random=(False, True, True),
+        points=one.points[:, :1],
+        **few,
+    )
+    plan_record(replace(row, correlated=False))
+    with pytest.raises(ArtifactError, match="they are no classification's sums of two random values or more"):
+        plan_record(row)
+    sure_input = (replace(row.steps[0], weights=weights(8, 6, 5, 2, "factored")), row.steps[1])
+    with pytest.raises(ArtifactError, match="has factored variances, and value 0, which it reads, has none"):
+        plan_record(replace(row, steps=sure_input, correlated=False))

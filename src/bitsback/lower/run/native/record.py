@@ -91,9 +91,9 @@ def plan_from(content: object, tensors: Mapping[str, np.ndarray]) -> Plan:
     named.close()
     maps, random = tuple(each.map for each in values), tuple(each.random for each in values)
     sums = isinstance(steps[-1], Product) and random[steps[-1].source]
-    if correlated and not (sums and task == "classification"):
+    if correlated and not (sums and task == "classification" and last.channels > 1):
         raise ArtifactError(
-            "the plan says that its outputs are correlated, and they are no classification's sums of random values"
+            "the plan says that its outputs are correlated, and they are no classification's sums of two random values or more"
         )
     plan = Plan(task, shape, inputs[0], inputs[1], steps, maps, random, points, *outputs, correlated=correlated)
     _check_size("its weights take", _constants(plan))

@@ -175,6 +175,8 @@ def _read_product(reader: Reader, source: int) -> tuple[Step, Value]:
     mean = reader.tensor("mean", (*shape[:3], of.map.channels))
     outputs = shape[:1]
     var = _variances(reader, mean)
+    if isinstance(var, Factored) and not of.random:
+        raise reader.refuse(f"has factored variances, and value {source}, which it reads, has none")
     bias, bias_var = reader.tensor("bias", outputs), reader.tensor("bias_var", outputs, least=0)
     stride, padding = reader.pair("stride", 1), reader.pair("padding", 0)
     height, width = reader.slid(of.map, (shape[1], shape[2]), stride, padding)
