@@ -141,7 +141,7 @@ def _wanted(said: str) -> Wanted:
     if name not in known:
         raise RecipeError(f"there is no target {name!r}; there are {', '.join(known)}")
     batches = numbers.split(",") if colon else ["1"]
-    if not all(each.isascii() and each.isdecimal() and 0 < int(each[:20]) <= MOST for each in batches):
+    if not all(each.isascii() and each.isdecimal() and len(each) <= 20 and 0 < int(each) <= MOST for each in batches):
         raise RecipeError(
             f"the library {said!r} is for batches {numbers!r}; they must be numbers from 1 to {MOST}, as in 1,100"
         )
