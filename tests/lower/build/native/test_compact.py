@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from bitsback.form.program import Units
 from bitsback.form.propagated import PropagatedForm
+from bitsback.given.network import trace
+from bitsback.given.normalization import Normalization
 from bitsback.given.reference import REFERENCE
 from bitsback.lower.build.native.library import build
 from bitsback.lower.build.native.tracing import plan_of
@@ -15,6 +18,7 @@ from bitsback.lower.run.native.library import Entry, open_library
 from bitsback.lower.run.native.plan import Factored, Halves, Product, Rank1
 from bitsback.lower.run.native.targets import runnable
 from tests.lower.build.native.test_library import check, inputs_of, program
+from tests.networks import posterior_over
 
 KINDS = {"float32": np.ndarray, "bfloat16": Halves, "tied": Rank1}
 MLP = (REFERENCE["mlp"]((9,), 3), (9,))
@@ -64,6 +68,21 @@ def test_factored_convolutions_answer_as_pytorch_has_them(make):
     kinds = [type(step.weights.var) for step in plan_of(made).steps if isinstance(step, Product)]
     assert kinds == ([Rank1, Factored, *[np.ndarray] * 3] if shape == LENET[1] else [np.ndarray] * len(kinds))
     check(made, [Entry(1), Entry(2)], 3)
+
+
+def test_a_convolution_of_points_takes_its_squares_for_a_product_too():
+    torch.manual_seed(0)
+    layers = torch.nn.Conv2d(1, 8, 3), torch.nn.ReLU(), torch.nn.Conv2d(8, 8, 2), torch.nn.Flatten()
+    network = trace(torch.nn.Sequential(*layers, torch.nn.Linear(32, 3)), (1, 5, 5))
+    whole = posterior_over(network)
+    points = {name for name in whole.means if name.startswith("2.")}
+    means, stds = ({name: each[name] for name in each if name not in points} for each in (whole.means, whole.stds))
+    posterior = replace(whole, means=means, stds=stds, fixed=whole.fixed | {name: whole.means[name] for name in points})
+    units = Units("classification", Normalization((0.3,), (0.7,)), None, torch.empty(0))
+    made = PropagatedForm(points=20, weights="factored").program(network, posterior, units)
+    kinds = [type(step.weights.var) for step in plan_of(made).steps if isinstance(step, Product)]
+    assert kinds == [Rank1, Factored, np.ndarray]
+    check(made, [Entry(2)], 3)
 
 
 def test_a_norm_after_a_layer_keeps_a_product_and_takes_halves_apart():

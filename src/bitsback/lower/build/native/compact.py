@@ -12,11 +12,8 @@ _SAME = 4e-7  # relative: a product of two float32 rounds once, and its sums are
 
 def factored(weights: Weights) -> Weights:
     """A layer's weights with the squares of the means as a product, as `moments.bilinear.factored` takes them."""
-    return (
-        replace(weights, var=Factored(weights.var, _rank1(weights.mean**2)))
-        if isinstance(weights.var, Rank1)
-        else weights
-    )
+    var = _rank1(np.zeros_like(weights.mean)) if weights.var is None else weights.var
+    return replace(weights, var=Factored(var, _rank1(weights.mean**2))) if isinstance(var, Rank1) else weights
 
 
 def compact(mean: np.ndarray, bias: np.ndarray, var: np.ndarray | None, bias_var: np.ndarray) -> Weights:
