@@ -123,7 +123,7 @@ def main() -> int:
 def _admissible(rows: list[Measurement]) -> dict[str, tuple[str, ...]]:
     """By posterior, the ways in one pass that are no worse on record than the full one by more than `_LOST`."""
     found: dict[tuple[str, str], dict[str, float]] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row.time):
         if "way" in row.of and row.value is not None:
             found.setdefault((str(row.of["posterior"]), str(row.of["way"])), {})[row.what] = row.value
     full = {posterior: line for (posterior, way), line in found.items() if way == "one_pass"}

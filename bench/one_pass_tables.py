@@ -36,16 +36,16 @@ def is_latency(row: Measurement) -> bool:
 
 
 def quality(rows: Sequence[Measurement]) -> str:
-    """A line a posterior and way to predict, of rows that `is_quality` lets through."""
+    """A line a posterior and way to predict, of rows that `is_quality` lets through, whatever engine the newest are of."""
     found: dict[tuple[str, str, str], dict[str, float]] = {}
     several: set[tuple[str, str, str]] = set()
-    for row in latest(rows):
+    newest = latest(rows)
+    for row in sorted(newest, key=lambda row: row.time):
         key = (str(row.of["posterior"]), str(row.of["way"]), str(row.of["inputs"]))
         assert row.value is not None
         found.setdefault(key, {})[row.what] = row.value
-        if row.repeats > 1:
-            several.add(key)
-    ways, posteriors = [*_TITLES], [*dict.fromkeys(posterior for posterior, *_ in found)]
+        (several.add if row.repeats > 1 else several.discard)(key)
+    ways, posteriors = [*_TITLES], [*dict.fromkeys(str(row.of["posterior"]) for row in newest)]
     ordered = sorted(found, key=lambda key: (posteriors.index(key[0]), ways.index(key[1])))
     lines = [
         [

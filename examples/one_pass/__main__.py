@@ -102,9 +102,10 @@ def _rows(found: Sequence[Mapping[str, float | None]], of: Mapping[str, Scalar])
     """Means over repetitions, with the lowest and the highest where there are several."""
     rows = []
     for what, (_, unit) in FIGURES.items():
-        values = [float(each[what] or 0.0) for each in found]
+        values = [value for each in found if (value := each[what]) is not None]
         spread = (min(values), max(values)) if len(values) > 1 else None
-        rows.append(Measurement(what, float(np.mean(values)), unit, of, repeats=len(values), spread=spread))
+        mean = float(np.mean(values)) if values else None
+        rows.append(Measurement(what, mean, unit, of, repeats=len(found), spread=spread))
     return rows
 
 
@@ -125,9 +126,11 @@ def show(rows: list[Measurement]) -> None:
     for posterior in POSTERIORS:
         for way in WAYS.values():
             of = [row for row in rows if (row.of.get("posterior"), row.of.get("way")) == (posterior, way.name)]
-            found = {row.what: row.value for row in of}
+            found = {row.what: row.value for row in sorted(of, key=lambda row: row.time)}
             if found:
-                table.add_row(posterior, way.title, *(f"{found[what]:.4f}" for what in FIGURES))
+                table.add_row(
+                    posterior, way.title, *("–" if found[what] is None else f"{found[what]:.4f}" for what in FIGURES)
+                )
     Console().print(table)
 
 

@@ -11,7 +11,7 @@ def check_picture(plot: Path | None) -> None:
     """Refuse a picture that could not be written under the name that a user gave it, if any, before time is spent.
 
     Raises:
-        RecipeError: The name has another suffix, or its folder is not there.
+        RecipeError: The name has another suffix, its folder is not there, or it is a folder.
     """
     if plot is None:
         return
@@ -21,10 +21,12 @@ def check_picture(plot: Path | None) -> None:
 
 
 def check_folder(option: str, path: Path) -> None:
-    """Refuse a file whose folder is not there.
+    """Refuse a file whose folder is not there, or that is a folder itself.
 
     Raises:
-        RecipeError: It is not.
+        RecipeError: It is not, or it is.
     """
+    if path.is_dir():
+        raise RecipeError(f"{option} {path} cannot be written: it is a folder")
     if not path.parent.is_dir():
         raise RecipeError(f"{option} {path} cannot be written: there is no folder {path.parent}")

@@ -7,6 +7,7 @@ from bitsback.errors import ArtifactError
 from bitsback.lower.build.native.emulation.session import DEVICE, TARGET, EmulatedSession
 from bitsback.runtime.native import check_threads, library_for
 from bitsback.runtime.predictor import Predictor
+from bitsback.settings import check_path
 
 
 def load_emulated(path: str | Path, threads: int = 1) -> Predictor:
@@ -19,8 +20,9 @@ def load_emulated(path: str | Path, threads: int = 1) -> Predictor:
     Raises:
         ArtifactError: The file is missing, damaged, of another format, or has no library for aarch64.
         MissingExtraError: What emulates is not installed.
-        RecipeError: More than one thread is asked for.
+        RecipeError: More than one thread is asked for, or the path is none.
     """
+    check_path("path", path)
     check_threads(threads)
     artifact = read(path)
     try:
