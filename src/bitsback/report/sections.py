@@ -109,7 +109,7 @@ _PARTS = (
         cards=trust.cards,
         wanted=_scores,
     ),
-    _Part("examples", "Examples", "Single inputs with its answer and its doubt.", ("pack",), kinds=examples.kinds),
+    _Part("examples", "Examples", "Single inputs, each with the answer and the doubt.", ("pack",), kinds=examples.kinds),
     _Part(
         "robustness",
         "Robustness",
