@@ -109,7 +109,9 @@ _PARTS = (
         cards=trust.cards,
         wanted=_scores,
     ),
-    _Part("examples", "Examples", "Single inputs, each with the answer and the doubt.", ("pack",), kinds=examples.kinds),
+    _Part(
+        "examples", "Examples", "Single inputs, each with the answer and the doubt.", ("pack",), kinds=examples.kinds
+    ),
     _Part(
         "robustness",
         "Robustness",

@@ -247,7 +247,7 @@ def _correlation(plan: Plan, at: tuple[Place, ...], start: int, constants: _Cons
     assert of.var is not None
     source = replace(of, mean=of.var, var=None, second=None, common=None)
     step = Product(last.source, last.target, weights)
-    tile = customary(map_, of.batch, summed=False)
+    tile = customary(map_, of.batch)
     packed = pack(weights, source, tile)
     numbers, bias = constants.add(packed.numbers), constants.add(packed.bias)
     layer = Layer(step, source, target, packed, tile, numbers, bias, (), random=False, room=0)

@@ -33,14 +33,23 @@ def default_tile(plan: Plan, step: Product, batch: int) -> Tile:
     Moments are summed apart where a tile has several positions: every weight that is read is then multiplied twice as often.
     Where there is one position, the weights are what takes time, and their order in memory is the order in which they are read.
     """
-    return customary(plan.maps[step.target], batch, summed=step.weights.summed(random=plan.random[step.source]))
+    summed = step.weights.summed(random=plan.random[step.source])
+    pairs = 0 if not summed else 5 if step.weights.variances == "each" else 4
+    return customary(plan.maps[step.target], batch, pairs)
 
 
-def customary(target: Map, batch: int, *, summed: bool) -> Tile:
-    """The same of a layer that writes such a map; `summed` where its variances are summed weight by weight."""
+def customary(target: Map, batch: int, pairs: int = 0) -> Tile:
+    """The same of a layer that writes such a map.
+
+    Args:
+        target: The map.
+        batch: How many inputs are computed together.
+        pairs: Of how many vectors both moments are summed together at one position, 0 where variances are not summed weight by
+            weight: fewer where what multiplies is computed, and takes registers, than where it is read.
+    """
     positions = batch if target.height * target.width == 1 else target.width
-    apart = summed and positions > 1
-    room = 6 if summed and not apart else 12
+    apart = pairs > 0 and positions > 1
+    room = pairs if pairs and not apart else 12
     wide = _evenly(padded(target.channels) // LANES, room if positions == 1 else 3)
     return Tile(_evenly(positions, room // wide), wide, unroll=4, apart=apart)
 
