@@ -1,56 +1,46 @@
-"""The least time that a machine needs for so many multiply-adds over so many bytes, by what it does best itself."""
+"""The least time that a machine needs for so many multiply-adds over so many bytes, by what it does best itself.
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+What it does best takes turns with what it is the floor of: a machine that others share is now faster and now slower.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 
-_REPEATS = 25
+_SIZE = 192
+_NAME = "floor"
+_PRODUCT = f"{_NAME}_product"
 
 
-@dataclass(frozen=True)
-class Machine:
-    """What one thread does.
+def references(stored: Iterable[int]) -> dict[str, Callable[[], object]]:
+    """What is timed beside others for their floor: a product of two matrices, and of two vectors of as many bytes each time.
 
-    Attributes:
-        multiply_adds: per second, float32: those of a product of two matrices of 384 x 384.
+    Args:
+        stored: Bytes that are read once, and again in the next call.
     """
-
-    multiply_adds: float
-
-    def floor(self, multiply_adds: int, stored: int) -> float:
-        """Seconds: of arithmetic or of reading, whichever takes longer.
-
-        Args:
-            multiply_adds: In float32.
-            stored: Bytes that are read once, and again in the next call.
-        """
-        return max(multiply_adds / self.multiply_adds, stored / bandwidth(stored))
+    a, b, out = (torch.rand(_SIZE, _SIZE) for _ in range(3))
+    found: dict[str, Callable[[], object]] = {_PRODUCT: lambda: torch.mm(a, b, out=out)}
+    for size in {*stored}:
+        one, other = (torch.rand(max(size // 8, 64)) for _ in range(2))
+        found[_reading(size)] = lambda one=one, other=other: torch.dot(one, other)
+    return found
 
 
-@cache
-def machine() -> Machine:
-    """This one, one thread."""
-    a, b, out = (torch.rand(384, 384) for _ in range(3))
-    return Machine(384**3 / _fastest(lambda: torch.mm(a, b, out=out)))
+def is_reference(name: str) -> bool:
+    """Whether a name is that of a reference."""
+    return name.startswith(f"{_NAME}_")
 
 
-@cache
-def bandwidth(size: int) -> float:
-    """Bytes per second of reading so many bytes again and again: two vectors are multiplied."""
-    a, b = (torch.rand(max(size // 8, 64)) for _ in range(2))
-    return 8 * len(a) / _fastest(lambda: torch.dot(a, b))
+def floor(seconds: Mapping[str, float], multiply_adds: int, stored: int) -> float:
+    """Seconds: of arithmetic or of reading, whichever takes longer.
+
+    Args:
+        seconds: What the references took, by name.
+        multiply_adds: In float32.
+        stored: Bytes, one of those that there are references for.
+    """
+    return max(multiply_adds / _SIZE**3 * seconds[_PRODUCT], seconds[_reading(stored)])
 
 
-def _fastest(call: Callable[[], object]) -> float:
-    """The least of some times, in which nothing else took the processor away."""
-    for _ in range(3):
-        call()
-    seconds = []
-    for _ in range(_REPEATS):
-        start = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+def _reading(size: int) -> str:
+    return f"{_NAME}_reading_{size}"

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench.floor import machine
+from bench.floor import floor, is_reference, references
 from bench.one_pass_libraries import Kept
 from bench.one_pass_sides import (
     bound,
@@ -146,29 +146,49 @@ def _measured(name: str, asked: Asked, admissible: tuple[str, ...]) -> list[Meas
         raw = np.ascontiguousarray(np.resize(of_data.test.inputs, (batch, *of_data.input_shape)), np.float32)
         graph = Kept(asked.runs / name).graph("deterministic", partial(deterministic, network))
         sides: dict[str, Call] = {"onnx_runtime": bound(graph, {}, raw)}
-        least = []
+        costs: dict[str, tuple[int, int]] = {}
         for way in ways:
-            native, floor = _native(way, (name, network, of_data), raw, asked)
+            native, costs[way] = _native(way, (name, network, of_data), raw, asked)
             sides |= native
-            least += floor
         if batch == 1 and name.startswith("mlp100"):
             sides |= _sampled(network, of_data, raw, quick=asked.quick)
         for caches, again in [*_CACHES.items()][: 1 if asked.quick else 2]:
             settings = LatencySettings(10, asked.repeats(name, batch), batch=batch, again=again)
-            rows += _timed(sides, settings, {"posterior": name, "caches": caches})
-        rows += least
+            timed = _timed(
+                {**sides, **references(stored for _, stored in costs.values())},
+                settings,
+                {"posterior": name, "caches": caches},
+            )
+            rows += [row for row in timed if not is_reference(str(row.of["side"]))]
+            if caches == "own":
+                rows += _floors(timed, costs)
+    return rows
+
+
+def _floors(timed: list[Measurement], costs: dict[str, tuple[int, int]]) -> list[Measurement]:
+    """What each way asks of a machine at least, and how long that takes."""
+    seconds = {str(row.of["side"]): row.value or 0.0 for row in timed if row.what == "latency"}
+    of = {key: timed[0].of[key] for key in ("posterior", "batch")}
+    rows = []
+    for way, (operations, stored) in costs.items():
+        for what, value, unit in (
+            ("multiply_adds", float(operations), "1"),
+            ("weight_bytes", float(stored), "B"),
+            ("floor", floor(seconds, operations, stored), "s"),
+        ):
+            rows.append(Measurement(what, value, unit, {**of, "side": way}))
     return rows
 
 
 def _native(
     way: str, of: tuple[str, FittedNetwork, Dataset], raw: np.ndarray, asked: Asked
-) -> tuple[dict[str, Call], list[Measurement]]:
-    """A way's libraries, with customary and with tuned tiles, and the floor of it."""
+) -> tuple[dict[str, Call], tuple[int, int]]:
+    """A way's libraries, with customary and with tuned tiles, and what a call asks of a machine at least."""
     name, network, data = of
     make = WAYS[way].native
     assert make is not None
     found: dict[str, Call] = {}
-    rows = []
+    operations = stored = 0
     for kept in (Kept(asked.runs / name), Kept(asked.runs / name, asked.trials)):
         if asked.quick and not kept.trials:
             continue
@@ -176,14 +196,7 @@ def _native(
         call.input[:] = raw
         found[f"{way}_tuned" if kept.trials else way] = call
         operations, stored = cost(plan)
-        least = machine().floor(operations * len(raw), stored)
-        rows = [
-            Measurement(what, value, unit, {"posterior": name, "side": way, "batch": len(raw)})
-            for what, value, unit in (
-                ("multiply_adds", float(operations), "1"), ("weight_bytes", float(stored), "B"), ("floor", least, "s")
-            )
-        ]  # fmt: skip
-    return found, rows
+    return found, (operations * len(raw), stored)
 
 
 def _sampled(network: FittedNetwork, data: Dataset, raw: np.ndarray, *, quick: bool) -> dict[str, Call]:

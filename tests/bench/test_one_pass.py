@@ -5,19 +5,22 @@ import pytest
 import torch
 
 from bench import one_pass_libraries
-from bench.floor import bandwidth, machine
+from bench.floor import floor, is_reference, references
 from bench.one_pass_libraries import Kept
 from bench.one_pass_sides import DRAWS, one_by_one, pyro_predictive
 from tests.lower.run.native import plans
 
 
 def test_the_floor_grows_with_what_takes_longer():
-    here = machine()
     size = 2**16
-    read = size / bandwidth(size)
-    assert here.floor(0, size) == pytest.approx(read)
-    assert here.floor(10**12, size) == pytest.approx(10**12 / here.multiply_adds)
-    assert here.floor(10**12, size) > read
+    calls = references([size, size])
+    assert len(calls) == 2
+    assert all(is_reference(name) for name in calls)
+    product, reading = (1e-3, 2e-3)
+    seconds = dict(zip(calls, (product, reading), strict=True))
+    assert floor(seconds, 0, size) == reading
+    assert floor(seconds, 10**12, size) == pytest.approx(10**12 / 192**3 * product)
+    assert floor(seconds, 10**12, size) > reading
 
 
 def test_a_library_is_compiled_once_and_answers_the_same(tmp_path, monkeypatch):
