@@ -19,7 +19,7 @@ from bitsback.lower.run.onnx import Outputs
 from bitsback.measure import quality
 from bitsback.measure.journal import Measurement, Scalar
 from bitsback.policy.choice import Choice, Policy
-from bitsback.posterior.contract import Posterior, mean
+from bitsback.posterior.contract import Posterior
 from bitsback.posterior.fit import FitSettings, Fitted, Progress, fit
 from bitsback.run.fitted import examples, likelihood, trace_both, units
 from examples.weight_pruning import distributions, timing
@@ -66,14 +66,14 @@ class Exam:
 
     def accuracy(self, posterior: Posterior) -> float:
         """The share of test images that the posterior-mean network classifies right."""
-        answers = self._answers([mean(posterior)], self.data.test.inputs)
+        answers = self._answers([posterior.centre()], self.data.test.inputs)
         return float((answers.mean.argmax(axis=1) == self.data.test.targets).mean())
 
     def figures(self, posterior: Posterior) -> dict[str, float | None]:
         """Every figure of quality of the 30-draw predictive; of the point, where there is nothing to draw."""
         uncertain = any(bool(var.any()) for _, var in posterior.marginals().values())
         draws = posterior.sample(DRAWS, torch.Generator().manual_seed(0)) if uncertain else {}
-        members = members_of(posterior.fixed, draws) if uncertain else [mean(posterior)]
+        members = members_of(posterior.fixed, draws) if uncertain else [posterior.centre()]
         inside, outside = (
             self._answers(members, each) for each in (self.data.test.inputs, self.data.out_of_distribution)
         )

@@ -12,7 +12,6 @@ from bitsback.form.program import Units
 from bitsback.given.network import trace
 from bitsback.given.normalization import Normalization
 from bitsback.given.reference import mlp
-from bitsback.posterior.contract import mean
 from tests.networks import normed, posterior_over, unsettle
 
 COUNT = 3
@@ -42,7 +41,7 @@ def test_it_answers_as_the_programs_do_however_the_inputs_are_cut(make, units, m
     inputs = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
     drawn = members_of(posterior.fixed, posterior.sample(COUNT, generator()))
     cases = [
-        ([mean(posterior)], PointForm().program(network, posterior, units)),
+        ([posterior.centre()], PointForm().program(network, posterior, units)),
         (drawn, EnsembleForm(COUNT).program(network, posterior, units)),
     ]
     for tensors, program in cases:

@@ -7,7 +7,6 @@ import torch
 
 from bitsback.compress.masks import Masked, prune
 from bitsback.given.network import trace
-from bitsback.posterior.contract import mean
 from bitsback.posterior.point import PointPosterior
 from tests.networks import normed, posterior_over, unsettle
 
@@ -98,13 +97,13 @@ def test_random_and_fixed_tensors_are_together_what_the_network_takes(posterior)
     random, fixed = set(posterior.marginals()), set(posterior.fixed)
     assert not random & fixed
     assert random | fixed == set(network().names)
-    assert set(mean(posterior)) == random | fixed
+    assert set(posterior.centre()) == random | fixed
 
 
 def test_the_network_runs_at_the_mean_and_at_a_draw(posterior):
     inputs, whole = torch.randn(2, 4), network()
     drawn = {name: draws[0] for name, draws in posterior.sample(1, generator()).items()}
-    assert whole(mean(posterior), inputs).shape == (2, 3)
+    assert whole(posterior.centre(), inputs).shape == (2, 3)
     assert whole({**posterior.fixed, **drawn}, inputs).shape == (2, 3)
 
 

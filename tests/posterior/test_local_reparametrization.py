@@ -4,7 +4,6 @@ from torch import nn
 
 from bitsback.given.network import trace
 from bitsback.given.reference import lenet_5, mlp
-from bitsback.posterior.contract import mean
 from bitsback.posterior.local_reparametrization import LocalReparametrization, reparametrizable
 from tests.networks import Attention, Tied, Transposed, normed, posterior_over, unsettle
 
@@ -62,7 +61,7 @@ def test_without_noise_it_is_the_network_at_the_mean(make):
     local = LocalReparametrization(network, reparametrizable(network))
     values = {name: value for name, value in posterior.fixed.items() if name not in local.names}
     found = local(values, posterior.marginals(), torch.zeros(local.noise_size(7)), inputs)
-    torch.testing.assert_close(found, network(mean(posterior), inputs))
+    torch.testing.assert_close(found, network(posterior.centre(), inputs))
 
 
 def test_the_noise_is_one_number_for_each_pre_activation():

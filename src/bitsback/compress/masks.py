@@ -40,6 +40,10 @@ class Masked:
         """The inner draws with pruned weights at zero."""
         return {name: self._masked(name, draws) for name, draws in self.inner.sample(count, generator).items()}
 
+    def centre(self) -> Params:
+        """The inner centre with pruned weights at zero."""
+        return {name: self._masked(name, value) for name, value in self.inner.centre().items()}
+
     def _masked(self, name: str, tensor: Tensor) -> Tensor:
         if name not in self.masks:
             return tensor

@@ -9,7 +9,7 @@ from bitsback.form.outputs import VOTES, Reading
 from bitsback.form.program import Members, Program, Units, buffer_names, build
 from bitsback.given.network import Network
 from bitsback.given.params import Params
-from bitsback.posterior.contract import Posterior, mean
+from bitsback.posterior.contract import Posterior
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class PointForm:
 
     def members(self, network: Network, posterior: Posterior, _units: Units) -> Members:
         """The network at the mean, as the only member."""
-        return _At(network, mean(posterior))
+        return _At(network, posterior.centre())
 
     def held(self, posterior: Posterior) -> dict[str, tuple[Tensor, ...]]:
         """The mean of each random param."""

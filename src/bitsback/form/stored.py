@@ -35,6 +35,9 @@ class _Stored:
     def sample(self, count: int, generator: torch.Generator) -> Params:
         return self.of.sample(count, generator)
 
+    def centre(self) -> Params:
+        return {**self.fixed, **{name: each.mean for name, each in self.gaussians.items()}}
+
 
 def stored(posterior: Posterior, how: Stored) -> Posterior:
     """A posterior with its marginals as they are stored.

@@ -40,7 +40,9 @@ class Posterior(Protocol):
         """`count` joint draws of the random params: each tensor is `[count, *shape]`."""
         ...
 
+    def centre(self) -> Params:
+        """One value of every tensor that the network takes, fixed ones included, that stands for all of them.
 
-def mean(posterior: Posterior) -> Params:
-    """The posterior mean of every tensor the network takes, fixed ones included."""
-    return {**posterior.fixed, **{name: marginal.mean for name, marginal in posterior.marginals().items()}}
+        The mean, or one of the draws where a mean of draws is no network that anything was fitted to (several chains).
+        """
+        ...

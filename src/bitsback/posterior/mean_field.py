@@ -52,6 +52,10 @@ class MeanFieldPosterior:
         noise = {n: torch.randn(count, *value.shape, generator=generator) for n, value in self.means.items()}
         return {name: value + self.stds[name] * noise[name] for name, value in self.means.items()}
 
+    def centre(self) -> Params:
+        """The means."""
+        return {**self.fixed, **self.means}
+
 
 @dataclass(frozen=True)
 class MeanField:

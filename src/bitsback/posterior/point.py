@@ -33,6 +33,10 @@ class PointPosterior:
         del generator
         return {name: value.expand(count, *value.shape) for name, value in self.values.items()}
 
+    def centre(self) -> Params:
+        """The values."""
+        return {**self.fixed, **self.values}
+
 
 @dataclass(frozen=True)
 class Point:

@@ -14,7 +14,7 @@ from bitsback.given.compatibility import check_answers, check_compatible
 from bitsback.given.dataset import Dataset, Split
 from bitsback.given.network import Network, trace
 from bitsback.given.params import Params
-from bitsback.posterior.contract import Posterior, mean
+from bitsback.posterior.contract import Posterior
 from bitsback.posterior.likelihood import Likelihood
 from bitsback.posterior.loop import Examples
 from bitsback.settings import check_positive
@@ -145,7 +145,7 @@ def as_random_as(network: Network, posterior: Posterior) -> Network:
 
 def at_mean(network: Network, posterior: Posterior) -> Network:
     """The network with its params and buffers at the posterior's mean: where fine-tuning starts."""
-    values = mean(posterior)
+    values = posterior.centre()
     return replace(
         network,
         params={name: values.get(name, tensor).detach().clone() for name, tensor in network.params.items()},

@@ -8,7 +8,6 @@ from bitsback.given.network import Network
 from bitsback.given.params import Params
 from bitsback.measure.journal import Measurement
 from bitsback.posterior import store
-from bitsback.posterior.contract import mean
 from bitsback.posterior.foreign import Placed, place
 from bitsback.posterior.foreign_source import read
 from bitsback.posterior.store import Stored
@@ -119,4 +118,4 @@ def _origin(network: Network, placed: Placed, path: Path) -> list[Measurement]:
 
 def _values(stored: Stored) -> Params:
     variances = {f"variance of {name}": marginal.var for name, marginal in stored.posterior.marginals().items()}
-    return {**mean(stored.posterior), **variances, "noise": stored.log_noise}
+    return {**stored.posterior.centre(), **variances, "noise": stored.log_noise}
