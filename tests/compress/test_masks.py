@@ -9,7 +9,7 @@ from bitsback.compress.masks import masks_for, prune, sweep
 from bitsback.errors import PolicyError
 from bitsback.policy.choice import Choice, Policy
 from bitsback.posterior.mean_field import MeanFieldPosterior
-from bitsback.posterior.point import PointPosterior
+from bitsback.posterior.point_posterior import PointPosterior
 
 SHAPES = {"a.weight": (4, 5), "a.bias": (4,), "b.weight": (3, 4), "b.bias": (3,), "c.weight": (2, 3, 3, 3)}
 WEIGHTS = [name for name in SHAPES if name.endswith("weight")]

@@ -16,7 +16,7 @@ from bitsback.form.propagated import PropagatedForm
 from bitsback.given.network import trace
 from bitsback.given.normalization import Normalization
 from bitsback.given.reference import lenet_5, mlp
-from bitsback.posterior.point import PointPosterior
+from bitsback.posterior.point_posterior import PointPosterior
 from tests.networks import posterior_over
 
 FORMS: tuple[Form, ...] = (PointForm(), EnsembleForm(3), PropagatedForm(8), PropagatedForm(probabilities="mean_field"))

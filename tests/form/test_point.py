@@ -6,7 +6,7 @@ from bitsback.form.program import Units
 from bitsback.given.network import trace
 from bitsback.given.normalization import Normalization
 from bitsback.given.reference import lenet_5, mlp
-from bitsback.posterior.point import PointPosterior
+from bitsback.posterior.point_posterior import PointPosterior
 from tests.networks import normed, posterior_over, unsettle
 
 

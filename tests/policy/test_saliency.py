@@ -4,7 +4,7 @@ import torch
 from bitsback.errors import PolicyError
 from bitsback.policy.saliency import saliency
 from bitsback.posterior.mean_field import MeanFieldPosterior
-from bitsback.posterior.point import PointPosterior
+from bitsback.posterior.point_posterior import PointPosterior
 
 MEANS = {"a": torch.tensor([[3.0, -2.0], [0.0, 0.0]]), "b": torch.tensor([-1.0, 4.0])}
 STDS = {"a": torch.tensor([[1.5, 0.5], [1.0, 0.0]]), "b": torch.tensor([0.1, 0.0])}

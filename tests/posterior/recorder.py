@@ -8,9 +8,10 @@ from torch import Tensor
 from bitsback.given.network import Network
 from bitsback.given.params import Params
 from bitsback.posterior.contract import Posterior
-from bitsback.posterior.inference import Batch
+from bitsback.posterior.inference import Batch, Moves
 from bitsback.posterior.likelihood import Likelihood
-from bitsback.posterior.point import PointPosterior
+from bitsback.posterior.optimization import Optimization
+from bitsback.posterior.point_posterior import PointPosterior
 
 
 class Recorder:
@@ -36,6 +37,13 @@ class Recorder:
     @property
     def decays(self) -> bool:
         return True
+
+    @property
+    def course(self) -> None:
+        return None
+
+    def moves(self, optimization: Optimization) -> Moves:
+        return optimization
 
     def start(self) -> Params:
         return {"number": torch.ones(1), "log_noise": torch.zeros(0)}

@@ -7,7 +7,7 @@ import torch
 
 from bitsback.compress.masks import Masked, prune
 from bitsback.given.network import trace
-from bitsback.posterior.point import PointPosterior
+from bitsback.posterior.point_posterior import PointPosterior
 from tests.networks import normed, posterior_over, unsettle
 
 COUNT = 20_000

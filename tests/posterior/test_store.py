@@ -9,7 +9,7 @@ from bitsback.errors import RunError
 from bitsback.given.network import trace
 from bitsback.posterior import store, tensor_file
 from bitsback.posterior.mean_field import MeanFieldPosterior
-from bitsback.posterior.point import PointPosterior
+from bitsback.posterior.point_posterior import PointPosterior
 from bitsback.posterior.store import Stored
 from tests.networks import normed, posterior_over
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bitsback.errors import RunError
-from bitsback.posterior.point import PointPosterior
+from bitsback.posterior.point_posterior import PointPosterior
 from bitsback.posterior.store import Stored, save
 from bitsback.run.folder import check_free, clear, make, open_run
 

@@ -27,6 +27,8 @@ class TrainingState:
         step: steps taken.
         nll_sum: the sum of the minibatches' NLL since the epoch began, in nats.
         history: one entry per finished epoch.
+        kept: the values that were kept on the way, of all chains so far, `[K, *shape]`.
+        chain: the number of the chain, from 0.
     """
 
     variables: dict[str, Tensor]
@@ -38,6 +40,8 @@ class TrainingState:
     step: int = 0
     nll_sum: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
+    kept: dict[str, Tensor] = field(default_factory=dict)
+    chain: int = 0
 
 
 def save(path: Path, state: TrainingState, fingerprint: str) -> None:
@@ -46,9 +50,10 @@ def save(path: Path, state: TrainingState, fingerprint: str) -> None:
     Raises:
         RunError: it cannot be written (a full disk); the checkpoint before it is still there.
     """
-    progress = {"step": state.step, "nll_sum": state.nll_sum, "history": state.history}
+    progress = {"step": state.step, "nll_sum": state.nll_sum, "history": state.history, "chain": state.chain}
     random = {"noise": state.noise, "last_noise": state.last_noise, "dropout": state.dropout}
     groups = {"variable": state.variables, "buffer": state.buffers, "optimizer": state.optimizer, "random": random}
+    groups |= {"kept": state.kept}
     write(path, groups, {"format": _FORMAT, "fingerprint": fingerprint, "progress": json.dumps(progress)})
 
 
@@ -66,6 +71,7 @@ def load(path: Path, fingerprint: str) -> TrainingState:
             variables=file.group("variable"),
             buffers=file.group("buffer"),
             optimizer=file.group("optimizer"),
+            kept=file.group("kept"),
             **file.group("random"),
             **json.loads(file.words["progress"]),
         )

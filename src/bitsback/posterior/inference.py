@@ -1,5 +1,6 @@
 """What the one training loop asks of an inference method."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -9,7 +10,9 @@ from torch import Tensor
 from bitsback.given.network import Network
 from bitsback.given.params import Params
 from bitsback.posterior.contract import Posterior
+from bitsback.posterior.course import Course
 from bitsback.posterior.likelihood import Likelihood
+from bitsback.posterior.optimization import Optimization
 
 
 @dataclass(frozen=True)
@@ -20,13 +23,54 @@ class Batch:
         inputs: `[B, *input_shape]`, standardized.
         targets: `[B]` class numbers or `[B, D]` standardized reals.
         noise: `[noise_size(B)]` independent standard normals.
-        kl_scale: what multiplies the KL (nats over the whole posterior) beside a negative log likelihood per datum.
+        prior_scale: what multiplies what is said of all data together (a log prior, a KL, in nats) beside a negative log
+            likelihood per datum: 1 / N on average.
+        temperature: what multiplies the KL besides.
     """
 
     inputs: Tensor
     targets: Tensor
     noise: Tensor
-    kl_scale: Tensor
+    prior_scale: Tensor
+    temperature: float = 1.0
+
+    @property
+    def kl_scale(self) -> Tensor:
+        """What multiplies the KL beside a negative log likelihood per datum."""
+        return self.temperature * self.prior_scale
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run's steps may have to know of it.
+
+    Attributes:
+        data: how many data there are.
+        temperature: divides the log posterior, without a unit.
+        generator: where noise comes from.
+    """
+
+    data: int
+    temperature: float
+    generator: torch.Generator
+
+
+class Moves(Protocol):
+    """How variables move."""
+
+    def build(
+        self, variables: list[Tensor], rates: Sequence[float], surroundings: Surroundings, /
+    ) -> torch.optim.Optimizer:
+        """The optimizer for leaf tensors, of which each has its own factor of the learning rate."""
+        ...
+
+    def set_rate(self, optimizer: torch.optim.Optimizer, done: float) -> None:
+        """Makes it ready for the step after the share `done` of all steps."""
+        ...
+
+    def seen(self, optimizer: torch.optim.Optimizer) -> dict[str, float]:
+        """What the optimizer's state says of the run, for the history of an epoch."""
+        ...
 
 
 class Objective(Protocol):
@@ -35,6 +79,15 @@ class Objective(Protocol):
     @property
     def decays(self) -> bool:
         """Whether weight decay makes sense: not beside a prior."""
+        ...
+
+    @property
+    def course(self) -> Course | None:
+        """Which of the values that the variables pass are kept; None where only the last ones count."""
+        ...
+
+    def moves(self, optimization: Optimization) -> Moves:
+        """How its variables move; most move as the run's optimization says."""
         ...
 
     def start(self) -> Params:
@@ -72,4 +125,24 @@ class Inference(Protocol):
 
     def objective(self, network: Network, likelihood: Likelihood, masks: Params) -> Objective:
         """The method's objective on a network traced for training; `masks` (0/1 by param name) hold pruned weights at 0."""
+        ...
+
+
+@runtime_checkable
+class Sampling(Inference, Protocol):
+    """A method whose posterior is the values that are kept on the way of one chain or of several."""
+
+    @property
+    def chains(self) -> int:
+        """How many chains there are, each with a start of its own."""
+        ...
+
+    def gathered(self, network: Network, kept: Params, masks: Params) -> Posterior:
+        """The posterior of what was kept.
+
+        Args:
+            network: what was trained.
+            kept: `[K, *shape]`, chain after chain: "variable/…" and "buffer/…" as the objective and the network name them.
+            masks: 0 where a weight is gone, by param name.
+        """
         ...

@@ -11,16 +11,18 @@ from torch import Tensor
 
 from bitsback.errors import DataError, RecipeError
 from bitsback.given.network import Network
+from bitsback.given.params import Params
 from bitsback.posterior import checkpoint
 from bitsback.posterior.checkpoint import TrainingState
 from bitsback.posterior.compilation import loss_function
 from bitsback.posterior.contract import Posterior
-from bitsback.posterior.inference import Batch, Objective
+from bitsback.posterior.inference import Batch, Objective, Surroundings
 from bitsback.posterior.optimization import Optimization
 from bitsback.posterior.streams import stream
 from bitsback.settings import check_among, check_seed, check_whole, is_number
 
 KlWeighting = Literal["even", "geometric"]
+_SETTLING = 100  # minibatches; PyTorch's running statistics forget nine tenths of what was in 22
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,15 @@ class Loop:
         variables = {name: tensor.requires_grad_() for name, tensor in objective.start().items()}
         buffers = {name: tensor.clone() for name, tensor in network.buffers.items()}
         self.state = TrainingState(variables, buffers, {}, torch.empty(0), torch.empty(0), torch.empty(0))
-        self.optimizer = settings.optimization.build(
-            list(variables.values()), [objective.rate(name) for name in variables]
+        self.moves = objective.moves(settings.optimization)
+        self.optimizer = self.moves.build(
+            list(variables.values()),
+            [objective.rate(name) for name in variables],
+            Surroundings(len(examples.inputs), settings.temperature, self.generator),
         )
+        self.course = objective.course
+        self.kept = frozenset[int]() if self.course is None else self.course.kept(self.steps)
+        self.passed: list[Params] = []  # kept since the last snapshot
         self.noise = torch.empty(objective.noise_size(self.batch))
         self.loss = loss_function(objective, settings.compile, self.steps)
         self.order, self.ordered = torch.empty(0, dtype=torch.int64), -1  # the data's order in the epoch `ordered`
@@ -110,14 +118,15 @@ class Loop:
             self.nll_sum = torch.zeros(())
         if epoch != self.ordered:
             self.order, self.ordered = self._order(epoch), epoch
-        self.settings.optimization.set_rate(self.optimizer, state.step / self.steps)
+        self.moves.set_rate(self.optimizer, state.step / self.steps)
         chosen = self.order[index * self.batch : (index + 1) * self.batch]
         inputs, targets = self.examples.inputs[chosen], self.examples.targets[chosen]
         if self.settings.antithetic and state.step % 2:
             self.noise.neg_()
         else:
             self.noise.normal_(generator=self.generator)
-        batch = Batch(inputs, targets, self.noise, torch.tensor(self._kl_scale(index)))
+        scale = torch.tensor(self._prior_scale(index))
+        batch = Batch(inputs, targets, self.noise, scale, self.settings.temperature)
         self.optimizer.zero_grad()
         loss = self.loss(state.variables, state.buffers, batch)
         loss.backward()
@@ -125,14 +134,20 @@ class Loop:
         self.nll_sum += loss.detach()
         state.step += 1
         self._report(loss, epoch, index)
+        if state.step in self.kept:
+            self._keep()
         return True
 
     def snapshot(self) -> TrainingState:
-        """The state, with the generators and the optimizer in it."""
+        """The state, with the generators, the optimizer and what was kept in it."""
         self.state.noise, self.state.last_noise = self.generator.get_state(), self.noise
         self.state.dropout = torch.get_rng_state()
         self.state.optimizer = checkpoint.optimizer_tensors(self.optimizer)
         self.state.nll_sum = float(self.nll_sum)
+        if self.passed:
+            new = {name: torch.stack([each[name] for each in self.passed]) for name in self.passed[0]}
+            kept, self.passed = self.state.kept, []
+            self.state.kept = {name: torch.cat([kept[name], each]) if kept else each for name, each in new.items()}
         return self.state
 
     def restore(self, saved: TrainingState) -> None:
@@ -142,11 +157,16 @@ class Loop:
                 self.state.variables[name].copy_(tensor)
         self.state.buffers.update(saved.buffers)
         self.state.step, self.state.history = saved.step, saved.history
+        self.state.kept, self.state.chain = saved.kept, saved.chain
         self.nll_sum = torch.tensor(saved.nll_sum)
         checkpoint.restore_optimizer(self.optimizer, saved.optimizer)
         self.generator.set_state(saved.noise)
         self.noise.copy_(saved.last_noise)
         torch.set_rng_state(saved.dropout)
+
+    def follow(self, before: TrainingState) -> None:
+        """Takes over what earlier chains left: what they kept, and their history."""
+        self.state.kept, self.state.history, self.state.chain = before.kept, before.history, before.chain + 1
 
     def _report(self, loss: Tensor, epoch: int, index: int) -> None:
         if self.state.step % 10 == 0 or index == self.per_epoch - 1:
@@ -168,7 +188,9 @@ class Loop:
         nll, kl = float(self.nll_sum) / self.per_epoch, self.objective.kl(variables, draws)
         loss = nll + self.settings.temperature * kl / len(self.examples.inputs)
         self._check_finite(loss)
-        entry = {"epoch": epoch + 1, "nll": nll, "kl": kl, "loss": loss, "seconds": time.monotonic() - self.began}
+        number = self.state.chain * self.settings.epochs + epoch + 1
+        entry = {"epoch": number, "nll": nll, "kl": kl, "loss": loss, "seconds": time.monotonic() - self.began}
+        entry |= self.moves.seen(self.optimizer)
         entry |= self.observe(self.objective.posterior(variables, self.state.buffers))
         self.state.history.append(entry)
         self.began = time.monotonic()
@@ -177,13 +199,34 @@ class Loop:
         generator = stream(self.settings.seed, "order", epoch)
         return torch.randperm(len(self.examples.inputs), generator=generator)
 
-    def _kl_scale(self, index: int) -> float:
-        """What multiplies the KL beside a minibatch's *mean* NLL: T · (this minibatch's share of the KL) · M / N.
+    def _keep(self) -> None:
+        """Adds the value that the variables have now to those that are kept, with running statistics of its own."""
+        variables = {name: tensor.detach().clone() for name, tensor in self.state.variables.items()}
+        buffers = {name: tensor.clone() for name, tensor in self.state.buffers.items()}
+        if any(buffer.is_floating_point() for buffer in buffers.values()):
+            self._settle(variables, buffers)
+        groups = ("variable", variables), ("buffer", buffers)
+        self.passed.append({f"{group}/{name}": each for group, tensors in groups for name, each in tensors.items()})
 
-        N / M is the batch size, or a little more where N is no multiple of it: on average over an epoch this is T / N.
+    @torch.no_grad()
+    def _settle(self, variables: Params, buffers: Params) -> None:
+        """Lets running statistics, which lag behind variables that move, come to rest where these are."""
+        order = torch.randperm(
+            len(self.examples.inputs), generator=stream(self.settings.seed, "settle", self.state.step)
+        )
+        for chosen in order.repeat(-(-_SETTLING * self.batch // len(order))).split(self.batch)[:_SETTLING]:
+            if len(chosen) == self.batch:
+                noise = torch.zeros(self.objective.noise_size(self.batch))
+                batch = Batch(self.examples.inputs[chosen], self.examples.targets[chosen], noise, torch.zeros(()))
+                self.objective.loss(variables, buffers, batch)
+
+    def _prior_scale(self, index: int) -> float:
+        """What multiplies the KL beside a minibatch's *mean* NLL: (this minibatch's share of the KL) · M / N.
+
+        N / M is the batch size, or a little more where N is no multiple of it: on average over an epoch this is 1 / N.
         """
         if self.settings.kl_weighting == "even":
             share = 1 / self.per_epoch
         else:
             share = 2.0 ** -(index + 1) / (1 - 2.0**-self.per_epoch)
-        return self.settings.temperature * share / (len(self.examples.inputs) / self.per_epoch)
+        return share / (len(self.examples.inputs) / self.per_epoch)

@@ -18,9 +18,10 @@ from bitsback.errors import RecipeError
 from bitsback.given.network import Network
 from bitsback.given.params import Params
 from bitsback.posterior.contract import Gaussian, Posterior
-from bitsback.posterior.inference import Batch
+from bitsback.posterior.inference import Batch, Moves
 from bitsback.posterior.likelihood import Likelihood
 from bitsback.posterior.local_reparametrization import LocalReparametrization, reparametrizable
+from bitsback.posterior.optimization import Optimization
 from bitsback.posterior.prior import Prior, ScaleMixture
 from bitsback.posterior.variational_weights import KlTerm, draw, kl_gradient_only, kl_value
 from bitsback.settings import check_among, check_positive
@@ -119,6 +120,14 @@ class MeanFieldObjective:
     def decays(self) -> bool:
         """False: the weights have a prior."""
         return False
+
+    @property
+    def course(self) -> None:
+        """None: only the last values count."""
+
+    def moves(self, optimization: Optimization) -> Moves:
+        """As the run says."""
+        return optimization
 
     def start(self) -> Params:
         """The network's own params as means, the initial standard deviation, and the likelihood's variable."""

@@ -42,8 +42,10 @@ class Optimization:
         if not (is_number(self.weight_decay) and 0 <= self.weight_decay < math.inf):
             raise RecipeError(f"weight_decay is {self.weight_decay!r}; it must be a finite number, at least 0")
 
-    def build(self, variables: list[Tensor], rates: Sequence[float] | None = None) -> torch.optim.Optimizer:
-        """The optimizer for leaf tensors, with one fused pass per step.
+    def build(
+        self, variables: list[Tensor], rates: Sequence[float] | None = None, _surroundings: object = None
+    ) -> torch.optim.Optimizer:
+        """The optimizer for leaf tensors, with one fused pass per step; it asks nothing of the surroundings.
 
         Args:
             variables: what it moves.
@@ -66,6 +68,11 @@ class Optimization:
         """Gives every variable its learning rate when the share `done` of all steps has been taken."""
         for group in optimizer.param_groups:
             group["lr"] = self.rate(done) * group["rate"]
+
+    def seen(self, optimizer: torch.optim.Optimizer) -> dict[str, float]:
+        """Nothing."""
+        del optimizer
+        return {}
 
     def rate(self, done: float) -> float:
         """The learning rate when the share `done` in [0, 1] of all steps has been taken."""

@@ -10,7 +10,7 @@ from bitsback.errors import RunError
 from bitsback.given.params import Params
 from bitsback.posterior.contract import Posterior
 from bitsback.posterior.mean_field import MeanFieldPosterior
-from bitsback.posterior.point import PointPosterior
+from bitsback.posterior.point_posterior import PointPosterior
 from bitsback.posterior.soundness import fault
 from bitsback.posterior.tensor_file import TensorFile, write
 
