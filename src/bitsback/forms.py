@@ -14,7 +14,7 @@ from bitsback.form.program import Program
 from bitsback.form.propagated import PropagatedForm
 from bitsback.moments.calibration import calibration
 from bitsback.moments.own import own_rules
-from bitsback.recipe.sections import Form
+from bitsback.recipe.form import DRAWS, Form
 from bitsback.run.fitted import FittedNetwork
 from bitsback.settings import check_seed, check_whole
 
@@ -30,12 +30,12 @@ def point(fitted: FittedNetwork) -> Program:
     return fitted.program(PointForm())
 
 
-def ensemble(fitted: FittedNetwork, members: int = Form.members, *, seed: int = 0) -> Program:
+def ensemble(fitted: FittedNetwork, members: int | None = None, *, seed: int = 0) -> Program:
     """The average over draws from the posterior, as a program.
 
     Args:
         fitted: The network.
-        members: How many draws.
+        members: How many draws; without a number all values of a posterior that is a list of them, and 20 of any other.
         seed: Decides which.
 
     Raises:
@@ -43,6 +43,9 @@ def ensemble(fitted: FittedNetwork, members: int = Form.members, *, seed: int = 
         ExportError: It cannot be exported.
     """
     check_fitted(fitted)
+    if members is None:
+        listing = fitted.posterior.listing
+        members = DRAWS if listing is None else listing.values
     check_whole("members", members, 2)
     check_seed(seed)
     return fitted.program(EnsembleForm(members, seed))

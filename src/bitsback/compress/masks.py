@@ -11,7 +11,7 @@ from bitsback.errors import PolicyError
 from bitsback.given.params import Params
 from bitsback.policy.choice import Policy
 from bitsback.policy.saliency import saliency
-from bitsback.posterior.contract import Gaussian, Posterior
+from bitsback.posterior.contract import Gaussian, Listing, Posterior
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,11 @@ class Masked:
     def fixed(self) -> Params:
         """The inner posterior's."""
         return self.inner.fixed
+
+    @property
+    def listing(self) -> Listing | None:
+        """The inner posterior's."""
+        return self.inner.listing
 
     def marginals(self) -> dict[str, Gaussian]:
         """The inner marginals; pruned weights are 0 ± 0."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bitsback.given.params import Params
-from bitsback.posterior.contract import Gaussian, Posterior
+from bitsback.posterior.contract import Gaussian, Listing, Posterior
 
 Stored = Literal["float32", "bfloat16", "tied", "factored"]
 _LEAST = 0x80  # of a high half: the smallest normal number, so that no whole number is subnormal
@@ -28,6 +28,10 @@ class _Stored:
     @property
     def fixed(self) -> Params:
         return self.of.fixed
+
+    @property
+    def listing(self) -> Listing | None:
+        return self.of.listing
 
     def marginals(self) -> dict[str, Gaussian]:
         return self.gaussians

@@ -20,6 +20,18 @@ class Gaussian(NamedTuple):
     var: Tensor
 
 
+class Listing(NamedTuple):
+    """How many values a posterior is made of, where it is a list of them.
+
+    Attributes:
+        values: how many.
+        chains: how many chains they come from, one after the other, each as many.
+    """
+
+    values: int
+    chains: int
+
+
 class Posterior(Protocol):
     """A distribution over a network's params.
 
@@ -32,12 +44,21 @@ class Posterior(Protocol):
         """Params and buffers that are the same in every draw, by name."""
         ...
 
+    @property
+    def listing(self) -> Listing | None:
+        """How many values it is made of; None where there is no end of draws."""
+        ...
+
     def marginals(self) -> dict[str, Gaussian]:
         """Mean and variance of every random weight, by param name."""
         ...
 
     def sample(self, count: int, generator: torch.Generator) -> Params:
-        """`count` joint draws of the random params: each tensor is `[count, *shape]`."""
+        """`count` joint draws of the random params: each tensor is `[count, *shape]`.
+
+        Where a posterior is a list of values these are among the draws: what is `fixed` and nevertheless differs between values
+        (norms, running statistics), which takes the place of what is fixed.
+        """
         ...
 
     def centre(self) -> Params:

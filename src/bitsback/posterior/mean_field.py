@@ -44,6 +44,10 @@ class MeanFieldPosterior:
     stds: Params
     fixed: Params
 
+    @property
+    def listing(self) -> None:
+        """None: there is no end of draws."""
+
     def marginals(self) -> dict[str, Gaussian]:
         """Mean and variance of every weight."""
         return {name: Gaussian(value, self.stds[name].square()) for name, value in self.means.items()}

@@ -20,6 +20,10 @@ class PointPosterior:
     values: Params
     fixed: Params
 
+    @property
+    def listing(self) -> None:
+        """None: there is no end of draws."""
+
     def marginals(self) -> dict[str, Gaussian]:
         """The values, with variance 0."""
         return {name: Gaussian(value, torch.zeros_like(value)) for name, value in self.values.items()}

@@ -6,7 +6,7 @@ import torch
 
 from bitsback.errors import RecipeError
 from bitsback.given.params import Params
-from bitsback.posterior.contract import Gaussian
+from bitsback.posterior.contract import Gaussian, Listing
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class Samples:
     def count(self) -> int:
         """How many samples there are."""
         return len(next(iter(self.weights.values()), ()))
+
+    @property
+    def listing(self) -> Listing:
+        """Its samples."""
+        return Listing(self.count, self.chains)
 
     @property
     def fixed(self) -> Params:

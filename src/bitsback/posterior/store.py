@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from bitsback.errors import RunError
@@ -11,6 +12,7 @@ from bitsback.given.params import Params
 from bitsback.posterior.contract import Posterior
 from bitsback.posterior.mean_field import MeanFieldPosterior
 from bitsback.posterior.point_posterior import PointPosterior
+from bitsback.posterior.samples import Samples
 from bitsback.posterior.soundness import fault
 from bitsback.posterior.tensor_file import TensorFile, write
 
@@ -22,7 +24,7 @@ class Stored:
     """A posterior and what belongs to it.
 
     Attributes:
-        posterior: any posterior with independent normal or point weights.
+        posterior: any posterior with independent normal or point weights, or that is a list of values.
         log_noise: regression's log noise `[D]`, else empty.
         temperature: what multiplied the KL; None where nothing was fitted here.
         history: the training history, one entry per epoch.
@@ -42,21 +44,20 @@ def save(path: Path, stored: Stored) -> None:
     Raises:
         RunError: the file cannot be written; what was there before still is.
     """
-    marginals = stored.posterior.marginals()
-    point = all(not bool(marginal.var.any()) for marginal in marginals.values())
+    of = stored.posterior
+    kind, parts = _listed(of) if of.listing is not None else _independent(of)
     groups = {
-        "mean": {name: marginal.mean for name, marginal in marginals.items()},
-        "std": {} if point else {name: marginal.var.sqrt() for name, marginal in marginals.items()},
-        "fixed": stored.posterior.fixed,
+        **parts,
         "mask": {name: mask.bool() for name, mask in stored.masks.items()},
         "likelihood": {"log_noise": stored.log_noise},
     }
     words = {
         "format": _FORMAT,
-        "kind": "point" if point else "mean_field",
-        "names": json.dumps(list(marginals)),
+        "kind": kind,
+        "names": json.dumps(list(of.marginals())),
         "temperature": json.dumps(stored.temperature),
         "history": json.dumps(stored.history),
+        **({"chains": json.dumps(of.listing.chains)} if of.listing is not None else {}),
     }
     write(path, groups, words)
 
@@ -72,18 +73,65 @@ def load(path: Path) -> Stored:
     file = TensorFile(path, _FORMAT)
     try:
         words = {name: json.loads(file.words[name]) for name in ("names", "temperature", "history")}
-        means = _ordered(file.group("mean"), words["names"])
-        stds = _ordered(file.group("std"), words["names"]) if file.words["kind"] == "mean_field" else None
+        posterior = _READERS[file.words["kind"]](file, words["names"])
         log_noise = file.group("likelihood")["log_noise"]
     except (KeyError, ValueError, TypeError) as error:
         raise RunError(f"the posterior {path} cannot be read: {error}") from error
-    wrong = fault("mean", means) or fault("standard deviation", stds or {}, 0)
-    if wrong is not None:
-        raise RunError(f"the posterior {path} is damaged: {wrong}")
-    fixed = file.group("fixed")
-    posterior = PointPosterior(means, fixed) if stds is None else MeanFieldPosterior(means, stds, fixed)
+    if isinstance(posterior, str):
+        raise RunError(f"the posterior {path} is damaged: {posterior}")
     masks = {name: mask.float() for name, mask in file.group("mask").items()}
     return Stored(posterior, log_noise, words["temperature"], words["history"], masks)
+
+
+def _independent(posterior: Posterior) -> tuple[str, dict[str, Params]]:
+    """The kind and the tensors of one with independent weights."""
+    marginals = posterior.marginals()
+    means = {name: marginal.mean for name, marginal in marginals.items()}
+    if not any(bool(marginal.var.any()) for marginal in marginals.values()):
+        return "point", {"mean": means, "fixed": posterior.fixed}
+    stds = {name: marginal.var.sqrt() for name, marginal in marginals.items()}
+    return "mean_field", {"mean": means, "std": stds, "fixed": posterior.fixed}
+
+
+def _listed(posterior: Posterior) -> tuple[str, dict[str, Params]]:
+    """The kind and the tensors of one that is a list of values."""
+    assert posterior.listing is not None
+    drawn = posterior.sample(posterior.listing.values, torch.Generator())
+    random = posterior.marginals()
+    return "samples", {
+        "sample": {name: drawn[name] for name in random},
+        "other": {name: each for name, each in drawn.items() if name not in random},
+        "fixed": {name: each for name, each in posterior.fixed.items() if name not in drawn},
+    }
+
+
+def _read_point(file: TensorFile, names: list[str]) -> PointPosterior | str:
+    means = _ordered(file.group("mean"), names)
+    return fault("mean", means) or PointPosterior(means, file.group("fixed"))
+
+
+def _read_mean_field(file: TensorFile, names: list[str]) -> MeanFieldPosterior | str:
+    means, stds = (_ordered(file.group(part), names) for part in ("mean", "std"))
+    wrong = fault("mean", means) or fault("standard deviation", stds, 0)
+    return wrong or MeanFieldPosterior(means, stds, file.group("fixed"))
+
+
+def _read_samples(file: TensorFile, names: list[str]) -> Samples | str:
+    weights, others, chains = (
+        _ordered(file.group("sample"), names),
+        file.group("other"),
+        json.loads(file.words["chains"]),
+    )
+    found = Samples(weights, others, file.group("fixed"), chains)
+    for name, each in {**weights, **others}.items():
+        if each.ndim == 0 or len(each) != found.count:
+            return f"'{name}' is of {0 if each.ndim == 0 else len(each)} samples, and the others are of {found.count}"
+    if type(chains) is not int or chains < 1 or found.count < 1 or found.count % chains:
+        return f"{found.count} samples cannot come from {chains!r} chains of one length"
+    return fault("sample", weights) or fault("sample", others) or found
+
+
+_READERS = {"point": _read_point, "mean_field": _read_mean_field, "samples": _read_samples}
 
 
 def _ordered(tensors: Params, names: list[str]) -> Params:

@@ -6,6 +6,9 @@ from typing import Literal
 from bitsback.recipe.strict import STRICT
 from bitsback.settings import check_whole
 
+DRAWS = 20
+"""Members of an ensemble whose posterior does not say how many there are."""
+
 
 @dataclass(frozen=True)
 class Form:
@@ -13,7 +16,8 @@ class Form:
 
     Attributes:
         name: Without one it is an ensemble where inference gives something to draw from, else a point.
-        members: Of an ensemble, at least 2.
+        members: Of an ensemble, at least 2. Without a number it has all values of a posterior that is a list of them (samples,
+            the members of a deep ensemble), and 20 draws of any other.
         probabilities: How the propagated form finds class probabilities: from "points" of its Gaussian outputs, or in closed
             form by "mean_field".
         points: At which the Gaussian outputs of the propagated form are looked at, at least 2.
@@ -30,7 +34,7 @@ class Form:
 
     __pydantic_config__ = STRICT
     name: Literal["point", "ensemble", "propagated"] | None = None
-    members: int = 20
+    members: int | None = None
     probabilities: Literal["points", "mean_field"] = "points"
     points: int = 128
     max_pool: Literal["larger_mean", "clark"] = "larger_mean"
@@ -39,6 +43,7 @@ class Form:
     rules: str | None = None
 
     def __post_init__(self) -> None:
-        check_whole("form.members", self.members, 2)
+        if self.members is not None:
+            check_whole("form.members", self.members, 2)
         check_whole("form.points", self.points, 2)
         check_whole("form.calibrate", self.calibrate, 0)

@@ -66,6 +66,53 @@ class Point:
 
 
 @dataclass(frozen=True)
+class SgMcmc:
+    """Samples from chains of stochastic-gradient MCMC; see `posterior.sg_mcmc.SgMcmc`. Their steps are not those of `fit`.
+
+    Attributes:
+        method: Makes the inference this one: with momentum ("sghmc"), or without ("sgld").
+        prior: A normal one of standard deviation 1 where there is no table.
+        momentum: Of "sghmc".
+    """
+
+    __pydantic_config__ = STRICT
+    method: Literal["sghmc", "sgld"]
+    samples: int = 32
+    chains: int = 4
+    cycles: int = 1
+    burn_in: float = 0.5
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    prior: MixturePrior | NormalPrior = field(default_factory=NormalPrior)
+
+
+@dataclass(frozen=True)
+class DeepEnsemble:
+    """Points, each trained from a start of its own; see `posterior.ensembles.DeepEnsemble`.
+
+    Attributes:
+        method: Makes the inference this one.
+    """
+
+    __pydantic_config__ = STRICT
+    method: Literal["deep_ensemble"]
+    members: int = 5
+
+
+@dataclass(frozen=True)
+class SnapshotEnsemble:
+    """The ends of the cycles of one training; see `posterior.ensembles.SnapshotEnsemble`.
+
+    Attributes:
+        method: Makes the inference this one.
+    """
+
+    __pydantic_config__ = STRICT
+    method: Literal["snapshot_ensemble"]
+    members: int = 5
+
+
+@dataclass(frozen=True)
 class Imported:
     """A posterior that was made elsewhere; see `posterior.foreign`. Nothing is fitted.
 

@@ -12,8 +12,8 @@ from bitsback.errors import RecipeError
 from bitsback.measure.abstain import Promise, Score
 from bitsback.measure.latency import LatencySettings
 from bitsback.policy.choice import Policy, Saliency
-from bitsback.recipe.form import Form
-from bitsback.recipe.inference import Imported, MeanField, Point
+from bitsback.recipe.form import DRAWS, Form
+from bitsback.recipe.inference import DeepEnsemble, Imported, MeanField, Point, SgMcmc, SnapshotEnsemble
 from bitsback.recipe.strict import STRICT
 from bitsback.settings import check_seed, check_whole
 
@@ -198,7 +198,9 @@ class Recipe:
     temperature: float = 1.0
     data: Data = field(default_factory=Data)
     network: Network = field(default_factory=Network)
-    inference: MeanField | Point | Imported = field(default_factory=MeanField)
+    inference: MeanField | Point | SgMcmc | DeepEnsemble | SnapshotEnsemble | Imported = field(
+        default_factory=MeanField
+    )
     fit: Fit = field(default_factory=Fit)
     compress: Compress = field(default_factory=Compress)
     form: Form = field(default_factory=Form)
@@ -209,13 +211,31 @@ class Recipe:
     def __post_init__(self) -> None:
         check_seed(self.seed)
         _check(0 <= self.temperature < math.inf, "temperature", self.temperature, "a finite number, at least 0")
-        decay, has_prior = self.fit.weight_decay, self.inference.method == "mean_field"
-        right = "0 where inference.method is 'mean_field': it has a prior"
-        _check(decay == 0 or not has_prior, "fit.weight_decay", decay, right)
+        has_prior = isinstance(self.inference, MeanField | SgMcmc)
+        right = f"0 where inference.method is '{self.inference.method}': it has a prior"
+        _check(self.fit.weight_decay == 0 or not has_prior, "fit.weight_decay", self.fit.weight_decay, right)
+        self._check_moves()
         drawn = self.form.name in (None, "point") or self.inference.method != "point"
         if isinstance(self.inference, Imported):
             self._check_nothing_fitted()
         _check(drawn, "form.name", self.form.name, "'point' where inference.method is 'point': nothing can be drawn")
+
+    def _check_moves(self) -> None:
+        """What a method brings of its own is not asked for in [fit] too."""
+        method = self.inference.method
+        own = {
+            SgMcmc: ("optimizer", "learning_rate", "momentum", "schedule"),
+            SnapshotEnsemble: ("schedule",),
+        }.get(type(self.inference), ())
+        for key in own:
+            value, right = (
+                getattr(self.fit, key),
+                f"left out where inference.method is '{method}', which has steps of its own",
+            )
+            _check(value == getattr(Fit(), key), f"fit.{key}", value, right)
+        if isinstance(self.inference, SgMcmc):
+            momentum = self.inference.momentum
+            _check(method == "sghmc" or momentum == 0.9, "inference.momentum", momentum, "left out where there is none")
 
     def _check_nothing_fitted(self) -> None:
         right = "left out where inference.method is 'imported': nothing is fitted"
@@ -227,6 +247,15 @@ class Recipe:
         _check(
             epochs == 0, "compress.fine_tune_epochs", epochs, "0 where inference.method is 'imported': it has no prior"
         )
+
+    @property
+    def members(self) -> int:
+        """Of an ensemble: as asked for; else as many as the posterior is made of, or 20 draws."""
+        if self.form.members is not None:
+            return self.form.members
+        if isinstance(self.inference, SgMcmc):
+            return self.inference.samples
+        return self.inference.members if isinstance(self.inference, DeepEnsemble | SnapshotEnsemble) else DRAWS
 
     @property
     def predicts(self) -> str:

@@ -13,7 +13,15 @@ from bitsback.given import named
 from bitsback.policy.choice import Policy, from_toml
 from bitsback.recipe.sections import Recipe
 
-_METHODS = {"mean_field": "MeanField", "point": "Point", "imported": "Imported"}
+_METHODS = {
+    "mean_field": "MeanField",
+    "point": "Point",
+    "sghmc": "SgMcmc",
+    "sgld": "SgMcmc",
+    "deep_ensemble": "DeepEnsemble",
+    "snapshot_ensemble": "SnapshotEnsemble",
+    "imported": "Imported",
+}
 _PRIORS = {"scale_mixture": "MixturePrior", "normal": "NormalPrior"}
 _ALTERNATIVES = {"float", "int"}
 _PATHS = (("data", "folder"), ("network", "weights"), ("compress", "masks"), ("inference", "posterior"))

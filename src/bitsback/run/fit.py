@@ -17,7 +17,7 @@ from bitsback.posterior import store
 from bitsback.posterior.compilation import check_compiler
 from bitsback.posterior.inference import Inference
 from bitsback.posterior.store import Stored
-from bitsback.recipe.inference import Imported, MeanField
+from bitsback.recipe.inference import Imported, MeanField, SgMcmc
 from bitsback.recipe.sections import Recipe
 from bitsback.recipe.text import parse, to_toml
 from bitsback.run import folder, portrait
@@ -25,7 +25,7 @@ from bitsback.run.fitted import FittedNetwork, as_random_as, examples, likelihoo
 from bitsback.run.folder import RunFolder
 from bitsback.run.identity import check_data, remember_data
 from bitsback.run.imported import bring, check_unchanged
-from bitsback.run.materials import Materials, fit_settings, gather, inference, prior
+from bitsback.run.materials import Materials, fit_settings, gather, inference, prior, starts
 from bitsback.run.rehearsal import rehearse
 from bitsback.run.watcher import Watcher
 
@@ -135,6 +135,7 @@ def _trained(
         likelihood(data),
         examples(data, data.train),
         fit_settings(recipe),
+        starts=starts(recipe, materials.traces.train),
         path=run.file("checkpoint"),
         watch=watcher.watch,
     )
@@ -245,6 +246,6 @@ def _rows(materials: Materials, stored: Stored) -> list[Measurement]:
         Measurement("deterministic_parameters", fixed, "", of=_OF),
         *portrait.histograms(stored.posterior, {}, _OF),
     ]
-    if isinstance(recipe.inference, MeanField):
+    if isinstance(recipe.inference, MeanField | SgMcmc):
         rows.append(portrait.prior_density(prior(recipe.inference), _OF))
     return rows

@@ -27,7 +27,7 @@ def named(name: str, materials: Materials) -> Form:
     if name == "point":
         return PointForm()
     recipe = materials.recipe
-    return EnsembleForm(recipe.form.members, recipe.seed) if name == "ensemble" else propagated(materials)
+    return EnsembleForm(recipe.members, recipe.seed) if name == "ensemble" else propagated(materials)
 
 
 def propagated(materials: Materials) -> PropagatedForm:

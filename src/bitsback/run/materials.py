@@ -4,17 +4,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from bitsback.errors import RecipeError
 from bitsback.given import dataset
 from bitsback.given.dataset import Dataset, DataSettings
+from bitsback.given.network import Network
+from bitsback.given.params import Params
 from bitsback.given.resolve import resolve
-from bitsback.posterior.inference import Inference
+from bitsback.posterior.ensembles import DeepEnsemble, SnapshotEnsemble
+from bitsback.posterior.inference import Inference, Sampling
 from bitsback.posterior.loop import FitSettings
 from bitsback.posterior.mean_field import MeanField
 from bitsback.posterior.optimization import Optimization
 from bitsback.posterior.point import Point
 from bitsback.posterior.prior import Normal, Prior, ScaleMixture
+from bitsback.posterior.sg_mcmc import SgMcmc
+from bitsback.posterior.streams import chain_seed
 from bitsback.recipe import inference as asked_for
 from bitsback.recipe.sections import Recipe
 from bitsback.run.fitted import Traces, trace_both
@@ -43,12 +49,8 @@ def gather(recipe: Recipe) -> Materials:
     """
     torch.set_num_threads(fit_settings(recipe).threads)
     data = load_data(recipe)
-    asked = recipe.network
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        weights = Path(asked.weights) if asked.weights is not None else None
-        module = resolve(asked.name, data.input_shape, data.outputs, asked.options, weights=weights)
-    return Materials(recipe, data, trace_both(module, data, asked.deterministic))
+    module = _module(recipe, data.input_shape, data.outputs, recipe.seed)
+    return Materials(recipe, data, trace_both(module, data, recipe.network.deterministic))
 
 
 def load_data(recipe: Recipe) -> Dataset:
@@ -69,14 +71,44 @@ def inference(recipe: Recipe) -> Inference:
     asked = recipe.inference
     if isinstance(asked, asked_for.Point):
         return Point()
+    if isinstance(asked, asked_for.DeepEnsemble):
+        return DeepEnsemble(asked.members)
+    if isinstance(asked, asked_for.SnapshotEnsemble):
+        return SnapshotEnsemble(asked.members)
+    if isinstance(asked, asked_for.SgMcmc):
+        lengths = asked.samples, asked.chains, asked.cycles, asked.burn_in
+        return SgMcmc(asked.method, *lengths, asked.learning_rate, asked.momentum, prior(asked))
     if isinstance(asked, asked_for.Imported):
-        raise RecipeError(
-            "inference.method is 'imported', which fits nothing; a posterior is fitted by 'mean_field' or 'point'"
-        )
+        raise RecipeError("inference.method is 'imported', which fits nothing; a posterior is fitted by 'mean_field'")
     return MeanField(prior(asked), asked.estimator, asked.kl, asked.initial_std, asked.std_rate)
 
 
-def prior(asked: asked_for.MeanField) -> Prior:
+def starts(recipe: Recipe, network: Network) -> list[Params]:
+    """Where the chains of a method start that has several: each at the weights that another seed gives, the first at the run's.
+
+    Weights that come from a file, and what a network of the user's own does not draw, are the same in all.
+    """
+    method = inference(recipe)
+    if not isinstance(method, Sampling) or method.chains == 1:
+        return []
+    found = []
+    for chain in range(method.chains):
+        module = _module(recipe, network.input_shape, network.outputs, chain_seed(recipe.seed, chain))
+        found.append({
+            name: value.detach().clone() for name, value in module.named_parameters() if name in network.params
+        })
+    return found
+
+
+def _module(recipe: Recipe, input_shape: tuple[int, ...], outputs: int, seed: int) -> nn.Module:
+    asked = recipe.network
+    weights = Path(asked.weights) if asked.weights is not None else None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return resolve(asked.name, input_shape, outputs, asked.options, weights=weights)
+
+
+def prior(asked: asked_for.MeanField | asked_for.SgMcmc) -> Prior:
     """The prior of every weight.
 
     Raises:
