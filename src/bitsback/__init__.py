@@ -24,18 +24,23 @@ if TYPE_CHECKING:
     from bitsback.importing import imported
     from bitsback.measure.abstain import Promise
     from bitsback.policy.choice import Choice, Policy
+    from bitsback.posterior.ensembles import DeepEnsemble, SnapshotEnsemble
+    from bitsback.posterior.hmc import Hmc
     from bitsback.posterior.loop import FitSettings
     from bitsback.posterior.mean_field import MeanField
     from bitsback.posterior.optimization import Optimization
     from bitsback.posterior.point import Point
     from bitsback.posterior.prior import Normal, ScaleMixture
+    from bitsback.posterior.sg_mcmc import SgMcmc
     from bitsback.runtime.predictor import load
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Choice",
+    "DeepEnsemble",
     "FitSettings",
+    "Hmc",
     "MeanField",
     "Normal",
     "Optimization",
@@ -43,6 +48,8 @@ __all__ = [
     "Policy",
     "Promise",
     "ScaleMixture",
+    "SgMcmc",
+    "SnapshotEnsemble",
     "__version__",
     "dataset",
     "ensemble",
@@ -60,7 +67,9 @@ __all__ = [
 
 _HOMES = {
     "Choice": "policy.choice",
+    "DeepEnsemble": "posterior.ensembles",
     "FitSettings": "posterior.loop",
+    "Hmc": "posterior.hmc",
     "MeanField": "posterior.mean_field",
     "Normal": "posterior.prior",
     "Optimization": "posterior.optimization",
@@ -68,6 +77,8 @@ _HOMES = {
     "Policy": "policy.choice",
     "Promise": "measure.abstain",
     "ScaleMixture": "posterior.prior",
+    "SgMcmc": "posterior.sg_mcmc",
+    "SnapshotEnsemble": "posterior.ensembles",
     **dict.fromkeys(("dataset", "evaluate", "fit", "network", "pack", "prune"), "api"),
     **dict.fromkeys(("ensemble", "point", "propagated"), "forms"),
     "imported": "importing",

@@ -24,6 +24,7 @@ from bitsback.errors import NetworkError, PolicyError, PromiseError, RecipeError
 from bitsback.form.program import Program
 from bitsback.given import dataset as datasets
 from bitsback.given.dataset import Dataset, DataSettings
+from bitsback.given.params import Params
 from bitsback.given.resolve import resolve
 from bitsback.measure import quality
 from bitsback.measure.abstain import Promise
@@ -32,10 +33,11 @@ from bitsback.measure.provenance import provenance
 from bitsback.policy.choice import Choice, Policy
 from bitsback.posterior.fit import Progress
 from bitsback.posterior.fit import fit as train
-from bitsback.posterior.inference import Inference
+from bitsback.posterior.inference import Inference, Sampling
 from bitsback.posterior.loop import FitSettings
 from bitsback.posterior.mean_field import MeanField
 from bitsback.posterior.point import Point
+from bitsback.posterior.starts import drawn_anew
 from bitsback.run.abstention import decide
 from bitsback.run.fitted import FittedNetwork, at_mean, check_same_params, examples, likelihood, trace_both, units
 from bitsback.run.libraries import compiled, wanted
@@ -115,7 +117,7 @@ def fit(
     """Fit a posterior over a network's params; the module itself is not changed.
 
     Args:
-        module: Any network that `torch.export` can trace; its params are where the means start.
+        module: Any network that `torch.export` can trace; its params are where the means start, or the first of several chains.
         data: Its training split is fitted.
         inference: The method, `MeanField()` when None.
         epochs: Passes over the training split, in place of the settings' own number.
@@ -124,7 +126,8 @@ def fit(
         form: What will ship, made once of the untrained network to see that it can be; when None, the ensemble where
             `inference` gives something to draw from, else the point. Leave it out where you bring rules of your own.
         start: What to go on from in place of the module's own params: an earlier result over the same params, whose means,
-            and standard deviations where it has some, are where these start. What is pruned in it stays pruned.
+            and standard deviations where it has some, are where these start, and all chains where there are several. What is
+            pruned in it stays pruned.
         checkpoint: A file to go on from after a kill, and to save the state in.
         watch: Is told the progress.
 
@@ -138,7 +141,7 @@ def fit(
     settings = FitSettings() if settings is None else settings
     inference = MeanField() if inference is None else inference
     check_data(data)
-    check_kind("inference", inference, Inference, "MeanField() or Point()")
+    check_kind("inference", inference, Inference, "a method that fits, such as MeanField() or Point()")
     check_kind("settings", settings, FitSettings, "FitSettings(...)")
     check_among("form", form, ("point", "ensemble", "propagated", None))
     if start is not None:
@@ -148,12 +151,14 @@ def fit(
     traces = trace_both(module, data, deterministic)
     check_form(traces.evaluation, data, form or ("point" if isinstance(inference, Point) else "ensemble"))
     traced, method, masks = traces.train, inference, start.masks if start else {}
+    starts: list[Params] = []
+    if start is None and isinstance(method, Sampling) and method.chains > 1:
+        starts = drawn_anew(module, method.chains, settings.seed)
     if start is not None:
         check_same_params(traced, start.network)
         traced, method = at_mean(traced, start.posterior), method.starting_at(start.posterior)
-    fitted = train(
-        traced, method, likelihood(data), examples(data, data.train), settings, masks=masks, path=path, watch=watch
-    )
+    given = likelihood(data), examples(data, data.train)
+    fitted = train(traced, method, *given, settings, masks=masks, starts=starts, path=path, watch=watch)
     posterior = pruned_by(fitted.posterior, masks) if masks else fitted.posterior
     of_data = units(data, fitted.log_noise)
     return FittedNetwork(traces.evaluation, posterior, of_data, fitted.history, masks, settings.temperature)

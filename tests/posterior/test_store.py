@@ -10,6 +10,7 @@ from bitsback.given.network import trace
 from bitsback.posterior import store, tensor_file
 from bitsback.posterior.mean_field import MeanFieldPosterior
 from bitsback.posterior.point_posterior import PointPosterior
+from bitsback.posterior.samples import Samples
 from bitsback.posterior.store import Stored
 from tests.networks import normed, posterior_over
 
@@ -23,6 +24,18 @@ def point():
     return PointPosterior(whole.means, whole.fixed)
 
 
+def samples():
+    network = trace(normed(), (4,))
+    whole = {name: torch.randn(6, *value.shape) for name, value in network.params.items()}
+    statistics = {
+        name: torch.rand(6, *each.shape) for name, each in network.buffers.items() if each.is_floating_point()
+    }
+    weights = {name: whole[name] for name in network.bayesian}
+    constant = {name: each for name, each in network.buffers.items() if name not in statistics}
+    others = {name: each for name, each in whole.items() if name not in weights} | statistics
+    return Samples(weights, others, constant, chains=2)
+
+
 def pruned(inner):
     return prune(inner, {"0.weight": (torch.arange(20).reshape(5, 4) % 3 > 0).float()})
 
@@ -34,6 +47,8 @@ def pruned(inner):
         (point, PointPosterior),
         (lambda: pruned(mean_field()), MeanFieldPosterior),
         (lambda: pruned(point()), PointPosterior),
+        (samples, Samples),
+        (lambda: pruned(samples()), Samples),
     ],
 )
 def test_a_posterior_is_read_back_as_it_was(tmp_path, make, kind):
@@ -46,6 +61,7 @@ def test_a_posterior_is_read_back_as_it_was(tmp_path, make, kind):
     assert all(
         torch.equal(before[name].mean, m.mean) and torch.equal(before[name].var, m.var) for name, m in after.items()
     )
+    assert posterior.listing == loaded.listing
     assert posterior.fixed.keys() == loaded.fixed.keys()
     assert all(torch.equal(value, loaded.fixed[name]) for name, value in posterior.fixed.items())
     one, other = (each.sample(3, torch.Generator().manual_seed(0)) for each in (posterior, loaded))
@@ -140,3 +156,28 @@ def test_numbers_that_no_posterior_has_are_refused(tmp_path, part, value, senten
     safetensors.torch.save_file(tensors, tmp_path / "posterior", words)
     with pytest.raises(RunError, match=rf"posterior is damaged: {sentence}"):
         store.load(tmp_path / "posterior")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda t, w: w.update(chains="4"), "6 samples cannot come from 4 chains of one length"),
+        (lambda t, w: w.update(chains="true"), "6 samples cannot come from True chains"),
+        (lambda t, w: w.update(chains="0"), "6 samples cannot come from 0 chains"),
+        (lambda t, w: w.pop("chains"), "cannot be read"),
+        (lambda t, w: w.update(kind="soup"), "cannot be read"),
+        (lambda t, w: t.update({"sample/0.weight": torch.zeros(5, 5, 4)}), "samples, and the others are of"),
+        (lambda t, w: t.update({"other/1.weight": torch.tensor(1.0)}), "'1.weight' is of 0 samples"),
+        (lambda t, w: t["sample/0.weight"].fill_(float("nan")), "a sample of '0.weight' is nan"),
+        (lambda t, w: t["other/1.weight"].fill_(float("inf")), "a sample of '1.weight' is inf"),
+    ],
+)
+def test_samples_that_cannot_be_are_refused(tmp_path, change, said):
+    path = tmp_path / "posterior"
+    store.save(path, Stored(samples(), torch.zeros(0)))
+    with safetensors.safe_open(path, framework="pt") as file:
+        words, tensors = file.metadata(), {name: file.get_tensor(name) for name in list(file.keys())}
+    change(tensors, words)
+    safetensors.torch.save_file(tensors, path, words)
+    with pytest.raises(RunError, match=said):
+        store.load(path)

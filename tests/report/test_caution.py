@@ -52,3 +52,12 @@ def test_strangers_that_it_is_surer_of_than_of_its_test_data_are_told(auroc, war
     assert [said.partition(":")[0] for said in cautions(rows)] == [
         "It is surer of what it was not trained on than of its test data"
     ] * warned
+
+
+def test_chains_that_did_not_mix_are_told_once():
+    said = "The chains did not mix: split R̂ of the log likelihood is 1.80"
+    wrong = row("split_rhat", 1.8, stage="dense", quantity="log likelihood")
+    right = row("split_rhat", 1.02, stage="dense", quantity="predictions")
+    assert [each.startswith(said) for each in cautions([wrong, right])] == [True]
+    assert said in render([row("accuracy", 0.9, **POINT), wrong], title="x")
+    assert not cautions([right])

@@ -1,6 +1,6 @@
 """What the one training loop asks of an inference method."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -48,11 +48,13 @@ class Surroundings:
         data: how many data there are.
         temperature: divides the log posterior, without a unit.
         generator: where noise comes from.
+        nll: the negative log likelihood of all data in nats, which adds its gradients to those of the variables.
     """
 
     data: int
     temperature: float
     generator: torch.Generator
+    nll: Callable[[], Tensor]
 
 
 class Moves(Protocol):

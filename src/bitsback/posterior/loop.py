@@ -95,7 +95,7 @@ class Loop:
         self.optimizer = self.moves.build(
             list(variables.values()),
             [objective.rate(name) for name in variables],
-            Surroundings(len(examples.inputs), settings.temperature, self.generator),
+            Surroundings(len(examples.inputs), settings.temperature, self.generator, self._nll),
         )
         self.course = objective.course
         self.kept = frozenset[int]() if self.course is None else self.course.kept(self.steps)
@@ -219,6 +219,18 @@ class Loop:
                 noise = torch.zeros(self.objective.noise_size(self.batch))
                 batch = Batch(self.examples.inputs[chosen], self.examples.targets[chosen], noise, torch.zeros(()))
                 self.objective.loss(variables, buffers, batch)
+
+    def _nll(self) -> Tensor:
+        """The negative log likelihood of all data in nats; its gradients are added to the variables'."""
+        total, nothing = torch.zeros(()), torch.zeros(())
+        inputs, targets = (each.split(self.batch) for each in self.examples)
+        for some, right in zip(inputs, targets, strict=True):
+            noise = torch.zeros(self.objective.noise_size(len(some)))
+            batch = Batch(some, right, noise, nothing, self.settings.temperature)
+            loss = len(some) * self.objective.loss(self.state.variables, self.state.buffers, batch)
+            loss.backward()
+            total = total + loss.detach()
+        return total
 
     def _prior_scale(self, index: int) -> float:
         """What multiplies the KL beside a minibatch's *mean* NLL: (this minibatch's share of the KL) · M / N.

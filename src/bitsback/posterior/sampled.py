@@ -84,12 +84,18 @@ class SampledObjective(ParamsObjective):
         loss = super().loss(variables, buffers, batch)
         if self.prior is None:
             return loss
+        scaled = batch.prior_scale * self.prior_energy(variables)
+        return loss + (scaled - scaled.detach())
+
+    def prior_energy(self, variables: Params) -> Tensor:
+        """−log p(w) of all weights that may be random, in nats; 0 where there is no prior."""
         total = torch.zeros(())
+        if self.prior is None:
+            return total
         for name in self.network.bayesian:
             density = self.prior.log_density(variables[f"value/{name}"].square())
             total = total - (density * self.masks.get(name, 1.0)).sum()
-        scaled = batch.prior_scale * total
-        return loss + (scaled - scaled.detach())
+        return total
 
 
 def gathered(network: Network, kept: Params, masks: Params, chains: int) -> Samples:

@@ -72,7 +72,7 @@ class SgMcmc:
         burn_in: the share of each cycle before anything is kept, from 0 to below 1.
         learning_rate: η, in the unit of SGD's; of each cycle's start where there are several.
         momentum: μ of "sghmc", above 0 and below 1.
-        prior: of every weight that may be random.
+        prior: of every weight that may be random, a normal one of standard deviation 1 if it is not named.
     """
 
     dynamics: Dynamics = "sghmc"

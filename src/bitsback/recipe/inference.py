@@ -71,8 +71,6 @@ class SgMcmc:
 
     Attributes:
         method: Makes the inference this one: with momentum ("sghmc"), or without ("sgld").
-        prior: A normal one of standard deviation 1 where there is no table.
-        momentum: Of "sghmc".
     """
 
     __pydantic_config__ = STRICT
@@ -83,6 +81,25 @@ class SgMcmc:
     burn_in: float = 0.5
     learning_rate: float = 0.1
     momentum: float = 0.9
+    prior: MixturePrior | NormalPrior = field(default_factory=NormalPrior)
+
+
+@dataclass(frozen=True)
+class Hmc:
+    """Samples from chains of Hamiltonian Monte Carlo; see `posterior.hmc.Hmc`. Their steps are not those of `fit`.
+
+    Attributes:
+        method: Makes the inference this one.
+    """
+
+    __pydantic_config__ = STRICT
+    method: Literal["hmc"]
+    samples: int = 100
+    chains: int = 4
+    burn_in: float = 0.3
+    leapfrog: int = 20
+    step: float = 1e-2
+    acceptance: float = 0.8
     prior: MixturePrior | NormalPrior = field(default_factory=NormalPrior)
 
 

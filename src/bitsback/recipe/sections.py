@@ -13,7 +13,7 @@ from bitsback.measure.abstain import Promise, Score
 from bitsback.measure.latency import LatencySettings
 from bitsback.policy.choice import Policy, Saliency
 from bitsback.recipe.form import DRAWS, Form
-from bitsback.recipe.inference import DeepEnsemble, Imported, MeanField, Point, SgMcmc, SnapshotEnsemble
+from bitsback.recipe.inference import DeepEnsemble, Hmc, Imported, MeanField, Point, SgMcmc, SnapshotEnsemble
 from bitsback.recipe.strict import STRICT
 from bitsback.settings import check_seed, check_whole
 
@@ -198,7 +198,7 @@ class Recipe:
     temperature: float = 1.0
     data: Data = field(default_factory=Data)
     network: Network = field(default_factory=Network)
-    inference: MeanField | Point | SgMcmc | DeepEnsemble | SnapshotEnsemble | Imported = field(
+    inference: MeanField | Point | SgMcmc | Hmc | DeepEnsemble | SnapshotEnsemble | Imported = field(
         default_factory=MeanField
     )
     fit: Fit = field(default_factory=Fit)
@@ -211,7 +211,7 @@ class Recipe:
     def __post_init__(self) -> None:
         check_seed(self.seed)
         _check(0 <= self.temperature < math.inf, "temperature", self.temperature, "a finite number, at least 0")
-        has_prior = isinstance(self.inference, MeanField | SgMcmc)
+        has_prior = isinstance(self.inference, MeanField | SgMcmc | Hmc)
         right = f"0 where inference.method is '{self.inference.method}': it has a prior"
         _check(self.fit.weight_decay == 0 or not has_prior, "fit.weight_decay", self.fit.weight_decay, right)
         self._check_moves()
@@ -225,6 +225,7 @@ class Recipe:
         method = self.inference.method
         own = {
             SgMcmc: ("optimizer", "learning_rate", "momentum", "schedule"),
+            Hmc: ("optimizer", "learning_rate", "momentum", "schedule"),
             SnapshotEnsemble: ("schedule",),
         }.get(type(self.inference), ())
         for key in own:
@@ -253,7 +254,7 @@ class Recipe:
         """Of an ensemble: as asked for; else as many as the posterior is made of, or 20 draws."""
         if self.form.members is not None:
             return self.form.members
-        if isinstance(self.inference, SgMcmc):
+        if isinstance(self.inference, SgMcmc | Hmc):
             return self.inference.samples
         return self.inference.members if isinstance(self.inference, DeepEnsemble | SnapshotEnsemble) else DRAWS
 

@@ -18,6 +18,7 @@ _METHODS = {
     "point": "Point",
     "sghmc": "SgMcmc",
     "sgld": "SgMcmc",
+    "hmc": "Hmc",
     "deep_ensemble": "DeepEnsemble",
     "snapshot_ensemble": "SnapshotEnsemble",
     "imported": "Imported",

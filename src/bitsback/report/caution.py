@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from bitsback.measure.mixing import MIXED
 from bitsback.report.evidence import FORMS, Rows, Variant, settled, value
 from bitsback.report.quantity import shown
 
@@ -12,14 +13,25 @@ _GUESSING = 0.5
 def cautions(rows: Rows) -> list[str]:
     """Gives a sentence for each thing that the compressed network is bad at, form by form.
 
-    That is a calibration error which pruning has more than doubled, to more than 5 %, and an uncertainty that tells what the
-    network was not trained on from its test data worse than guessing would.
+    That are chains which did not mix, a calibration error which pruning has more than doubled, to more than 5 %, and an
+    uncertainty that tells what the network was not trained on from its test data worse than guessing would.
 
     Args:
         rows: The newest of the journal.
     """
     found = settled(rows)
-    return [said for form in FORMS for said in (*_calibration(found, form), *_strangers(found, form))]
+    by_form = [said for form in FORMS for said in (*_calibration(found, form), *_strangers(found, form))]
+    return [*_chains(rows), *by_form]
+
+
+def _chains(rows: Rows) -> Iterator[str]:
+    for row in rows:
+        if row.what == "split_rhat" and row.value is not None and row.value > MIXED:
+            yield (
+                f"The chains did not mix: split R̂ of the {row.of['quantity']} is {row.value:.2f}, and {MIXED} is the most "
+                "for chains that did; take more epochs, and do not take the samples for the whole posterior."
+            )
+            return
 
 
 def _calibration(rows: Rows, form: str) -> Iterator[str]:

@@ -17,7 +17,7 @@ from bitsback.posterior import store
 from bitsback.posterior.compilation import check_compiler
 from bitsback.posterior.inference import Inference
 from bitsback.posterior.store import Stored
-from bitsback.recipe.inference import Imported, MeanField, SgMcmc
+from bitsback.recipe.inference import Hmc, Imported, MeanField, SgMcmc
 from bitsback.recipe.sections import Recipe
 from bitsback.recipe.text import parse, to_toml
 from bitsback.run import folder, portrait
@@ -26,6 +26,7 @@ from bitsback.run.folder import RunFolder
 from bitsback.run.identity import check_data, remember_data
 from bitsback.run.imported import bring, check_unchanged
 from bitsback.run.materials import Materials, fit_settings, gather, inference, prior, starts
+from bitsback.run.mixing import mixing
 from bitsback.run.rehearsal import rehearse
 from bitsback.run.watcher import Watcher
 
@@ -245,7 +246,8 @@ def _rows(materials: Materials, stored: Stored) -> list[Measurement]:
         Measurement("epoch_seconds", middle, "s", of=_OF, repeats=len(seconds), spread=(low, high)),
         Measurement("deterministic_parameters", fixed, "", of=_OF),
         *portrait.histograms(stored.posterior, {}, _OF),
+        *mixing(materials, stored, {"stage": "dense"}),
     ]
-    if isinstance(recipe.inference, MeanField | SgMcmc):
+    if isinstance(recipe.inference, MeanField | SgMcmc | Hmc):
         rows.append(portrait.prior_density(prior(recipe.inference), _OF))
     return rows

@@ -13,6 +13,7 @@ from bitsback.given.network import Network
 from bitsback.given.params import Params
 from bitsback.given.resolve import resolve
 from bitsback.posterior.ensembles import DeepEnsemble, SnapshotEnsemble
+from bitsback.posterior.hmc import Hmc
 from bitsback.posterior.inference import Inference, Sampling
 from bitsback.posterior.loop import FitSettings
 from bitsback.posterior.mean_field import MeanField
@@ -78,6 +79,9 @@ def inference(recipe: Recipe) -> Inference:
     if isinstance(asked, asked_for.SgMcmc):
         lengths = asked.samples, asked.chains, asked.cycles, asked.burn_in
         return SgMcmc(asked.method, *lengths, asked.learning_rate, asked.momentum, prior(asked))
+    if isinstance(asked, asked_for.Hmc):
+        steps = asked.leapfrog, asked.step, asked.acceptance
+        return Hmc(asked.samples, asked.chains, asked.burn_in, *steps, prior(asked))
     if isinstance(asked, asked_for.Imported):
         raise RecipeError("inference.method is 'imported', which fits nothing; a posterior is fitted by 'mean_field'")
     return MeanField(prior(asked), asked.estimator, asked.kl, asked.initial_std, asked.std_rate)
@@ -108,7 +112,7 @@ def _module(recipe: Recipe, input_shape: tuple[int, ...], outputs: int, seed: in
         return resolve(asked.name, input_shape, outputs, asked.options, weights=weights)
 
 
-def prior(asked: asked_for.MeanField | asked_for.SgMcmc) -> Prior:
+def prior(asked: asked_for.MeanField | asked_for.SgMcmc | asked_for.Hmc) -> Prior:
     """The prior of every weight.
 
     Raises:
