@@ -40,6 +40,7 @@ PUBLIC = {
         "load",
         "evaluate",
     ),
+    *("SgMcmc", "Hmc", "DeepEnsemble", "SnapshotEnsemble"),
     *("MeanField", "Point", "Normal", "ScaleMixture", "FitSettings", "Optimization", "Choice", "Policy", "Promise"),
     "__version__",
 }

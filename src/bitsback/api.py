@@ -151,9 +151,7 @@ def fit(
     traces = trace_both(module, data, deterministic)
     check_form(traces.evaluation, data, form or ("point" if isinstance(inference, Point) else "ensemble"))
     traced, method, masks = traces.train, inference, start.masks if start else {}
-    starts: list[Params] = []
-    if start is None and isinstance(method, Sampling) and method.chains > 1:
-        starts = drawn_anew(module, method.chains, settings.seed)
+    starts = _starts(module, method, settings.seed) if start is None else []
     if start is not None:
         check_same_params(traced, start.network)
         traced, method = at_mean(traced, start.posterior), method.starting_at(start.posterior)
@@ -162,6 +160,17 @@ def fit(
     posterior = pruned_by(fitted.posterior, masks) if masks else fitted.posterior
     of_data = units(data, fitted.log_noise)
     return FittedNetwork(traces.evaluation, posterior, of_data, fitted.history, masks, settings.temperature)
+
+
+def _starts(module: nn.Module, method: Inference, seed: int) -> list[Params]:
+    """Where each of several chains starts; none where there is one.
+
+    Raises:
+        NetworkError: The weights of a layer cannot be drawn anew.
+    """
+    if not isinstance(method, Sampling) or method.chains == 1:
+        return []
+    return drawn_anew(module, method.chains, seed)
 
 
 def prune(

@@ -30,7 +30,7 @@ def test_a_correlated_normal_has_its_moments(temperature):
     covariance = torch.tensor([[1.0, 0.9], [0.9, 1.5]])
     precision = torch.linalg.inv(covariance)
     how = Trajectory(10, 0.05, 0.8, temperature)
-    draws, _ = run(lambda w: 0.5 * (w - 1) @ precision @ (w - 1), 2, how, 1800)
+    draws, _ = run(lambda w: 0.5 * (w - 1) @ precision @ (w - 1), 2, how, 1300)
     assert ((draws.mean(0) - 1).abs() < 0.15).all()
     torch.testing.assert_close(torch.cov(draws.T), temperature * covariance.double(), rtol=0.15, atol=0)
 

@@ -74,7 +74,7 @@ class SgMcmc:
     """
 
     __pydantic_config__ = STRICT
-    method: Literal["sghmc", "sgld"]
+    method: Literal["sghmc", "sgld"] = "sghmc"
     samples: int = 32
     chains: int = 4
     cycles: int = 1
@@ -93,7 +93,7 @@ class Hmc:
     """
 
     __pydantic_config__ = STRICT
-    method: Literal["hmc"]
+    method: Literal["hmc"] = "hmc"
     samples: int = 100
     chains: int = 4
     burn_in: float = 0.3
@@ -112,7 +112,7 @@ class DeepEnsemble:
     """
 
     __pydantic_config__ = STRICT
-    method: Literal["deep_ensemble"]
+    method: Literal["deep_ensemble"] = "deep_ensemble"
     members: int = 5
 
 
@@ -125,7 +125,7 @@ class SnapshotEnsemble:
     """
 
     __pydantic_config__ = STRICT
-    method: Literal["snapshot_ensemble"]
+    method: Literal["snapshot_ensemble"] = "snapshot_ensemble"
     members: int = 5
 
 
