@@ -32,6 +32,7 @@ MIRRORS: dict[type, tuple[type, ...]] = {
     asked.Point: (bitsback.Point,),
     asked.SgMcmc: (bitsback.SgMcmc,),
     asked.Hmc: (bitsback.Hmc,),
+    asked.McDropout: (bitsback.McDropout,),
     asked.DeepEnsemble: (bitsback.DeepEnsemble,),
     asked.SnapshotEnsemble: (bitsback.SnapshotEnsemble,),
     asked.Imported: (),

@@ -40,7 +40,7 @@ PUBLIC = {
         "load",
         "evaluate",
     ),
-    *("SgMcmc", "Hmc", "DeepEnsemble", "SnapshotEnsemble"),
+    *("SgMcmc", "Hmc", "McDropout", "DeepEnsemble", "SnapshotEnsemble"),
     *("MeanField", "Point", "Normal", "ScaleMixture", "FitSettings", "Optimization", "Choice", "Policy", "Promise"),
     "__version__",
 }

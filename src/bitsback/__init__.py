@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bitsback.posterior.ensembles import DeepEnsemble, SnapshotEnsemble
     from bitsback.posterior.hmc import Hmc
     from bitsback.posterior.loop import FitSettings
+    from bitsback.posterior.mc_dropout import McDropout
     from bitsback.posterior.mean_field import MeanField
     from bitsback.posterior.optimization import Optimization
     from bitsback.posterior.point import Point
@@ -41,6 +42,7 @@ __all__ = [
     "DeepEnsemble",
     "FitSettings",
     "Hmc",
+    "McDropout",
     "MeanField",
     "Normal",
     "Optimization",
@@ -70,6 +72,7 @@ _HOMES = {
     "DeepEnsemble": "posterior.ensembles",
     "FitSettings": "posterior.loop",
     "Hmc": "posterior.hmc",
+    "McDropout": "posterior.mc_dropout",
     "MeanField": "posterior.mean_field",
     "Normal": "posterior.prior",
     "Optimization": "posterior.optimization",

@@ -25,13 +25,13 @@ def test_a_conjugate_linear_regression_has_its_exact_posterior_however_the_data_
     data, (mean, covariance) = regression()
     torch.manual_seed(0)
     model = trace(nn.Linear(2, 1), (2,), train=True)
-    method = Hmc(samples=600, chains=1, leapfrog=3, prior=Normal(0.8))
-    settings = FitSettings(epochs=435, batch=7)  # two trajectories an epoch
+    method = Hmc(samples=300, chains=1, leapfrog=3, prior=Normal(0.8))
+    settings = FitSettings(epochs=218, batch=7)  # two trajectories an epoch
     found = fit(model, method, Known("regression", 1), data, settings).posterior
     draws = torch.cat([found.weights["weight"][:, 0], found.weights["bias"]], 1).double()
     std = covariance.diagonal().sqrt()
-    assert ((draws.mean(0) - mean).abs() < 0.2 * std).all()
-    assert ((draws.std(0) / std - 1).abs() < 0.15).all()
+    assert ((draws.mean(0) - mean).abs() < 0.25 * std).all()
+    assert ((draws.std(0) / std - 1).abs() < 0.2).all()
 
 
 def test_a_run_that_is_killed_ends_the_same_and_says_how_often_it_accepted(tmp_path, monkeypatch):

@@ -76,18 +76,18 @@ def regression(count=20):
 @pytest.mark.parametrize(("dynamics", "batch"), [("sghmc", 20), ("sgld", 20), ("sghmc", 10)])
 def test_a_conjugate_linear_regression_has_its_exact_posterior(dynamics, batch):
     data, (mean, covariance) = regression()
-    rate = 0.2 if batch == 20 else 0.02
-    method = SgMcmc(dynamics, samples=2000, chains=1, burn_in=0.1, learning_rate=rate, prior=Normal(0.8))
+    rate = 0.2 if batch == 20 else 0.05
+    method = SgMcmc(dynamics, samples=1400, chains=1, burn_in=0.1, learning_rate=rate, prior=Normal(0.8))
     model = trace(nn.Linear(2, 1), (2,), train=True)
-    settings = FitSettings(epochs=2500, batch=batch, compile=False)
+    settings = FitSettings(epochs=1600, batch=batch, compile=False)
     found = run(method, network=model, likelihood=Known("regression", 1), examples=data, settings=settings).posterior
     draws = torch.cat([found.weights["weight"][:, 0], found.weights["bias"]], 1).double()
     std = covariance.diagonal().sqrt()
-    assert ((draws.mean(0) - mean).abs() < 0.15 * std).all()
+    assert ((draws.mean(0) - mean).abs() < 0.2 * std).all()
     # minibatches of half of the data add noise of their own
-    allowed = 0.15 if batch == 20 else 0.3
+    allowed = 0.2 if batch == 20 else 0.4
     assert ((draws.std(0) / std - 1).abs() < allowed).all()
-    torch.testing.assert_close(torch.corrcoef(draws.T)[0, 1], covariance[0, 1] / (std[0] * std[1]), atol=0.1, rtol=0)
+    torch.testing.assert_close(torch.corrcoef(draws.T)[0, 1], covariance[0, 1] / (std[0] * std[1]), atol=0.15, rtol=0)
 
 
 def test_there_are_as_many_samples_as_asked_for_and_all_differ(method):

@@ -61,3 +61,5 @@ def test_chains_that_did_not_mix_are_told_once():
     assert [each.startswith(said) for each in cautions([wrong, right])] == [True]
     assert said in render([row("accuracy", 0.9, **POINT), wrong], title="x")
     assert not cautions([right])
+    limit = row("split_rhat_limit", 1.9, stage="dense")
+    assert not cautions([wrong, limit])

@@ -4,18 +4,23 @@ import numpy as np
 import pytest
 import torch
 
+from bitsback.measure.mixing import split_rhat
 from bitsback.posterior.samples import Samples
 from bitsback.posterior.store import Stored
 from bitsback.recipe.text import parse
+from bitsback.run.fit import fit
+from bitsback.run.forms import shipped
 from bitsback.run.materials import gather
-from bitsback.run.mixing import mixing
+from bitsback.run.mixing import limit, mixing
+from bitsback.run.watcher import Watcher
 
 CHAINS, DRAWS = 4, 50
 
 
 def materials(task):
     name = {"classes": "digits", "numbers": "diabetes"}[task]
-    return gather(parse({"data": {"name": name, "validation": 0.2}, "network": {"options": {"hidden": [4]}}}))
+    content = {"data": {"name": name, "validation": 0.2}, "network": {"options": {"hidden": [4]}}}
+    return gather(parse({**content, "inference": {"method": "hmc"}}))
 
 
 def stored(given, apart):
@@ -35,13 +40,14 @@ def stored(given, apart):
 def test_chains_that_are_elsewhere_are_seen_in_what_they_predict(task, apart, mixed):
     given = materials(task)
     rows = {
-        (row.what, row.of["quantity"]): row.value for row in mixing(given, stored(given, apart), {"stage": "dense"})
+        (row.what, row.of.get("quantity")): row.value or 0.0
+        for row in mixing(given, stored(given, apart), {"stage": "dense"})
     }
     for quantity in ("log likelihood", "predictions"):
         rhat, effective = rows["split_rhat", quantity], rows["effective_samples", quantity]
         assert rhat is not None
         assert effective is not None
-        assert (rhat < 1.05) == mixed
+        assert (rhat < rows["split_rhat_limit", None]) == mixed
         assert (effective > 100) == mixed
 
 
@@ -59,3 +65,41 @@ def test_samples_that_are_all_the_same_agree():
     rows = mixing(given, same, {})
     assert [row.value for row in rows if row.what == "split_rhat"] == [1.0, 1.0]
     assert np.isfinite([row.value or 0.0 for row in rows]).all()
+
+
+@pytest.mark.parametrize("method", ["sghmc", "sgld", "hmc", "mc_dropout", "deep_ensemble", "snapshot_ensemble"])
+def test_a_run_keeps_its_samples_and_says_whether_its_chains_mixed(method, tmp_path):
+    inference = {
+        "sghmc": {"samples": 8, "chains": 2},
+        "sgld": {"samples": 8, "chains": 2},
+        "hmc": {"samples": 8, "chains": 2, "leapfrog": 2},
+        "mc_dropout": {"samples": 4},
+        "deep_ensemble": {"members": 2},
+        "snapshot_ensemble": {"members": 2},
+    }[method]
+    options = {"hidden": [4], **({"dropout": 0.5} if method == "mc_dropout" else {})}
+    content = {
+        "data": {"name": "digits", "limit": 300, "validation": 0.2},
+        "network": {"options": options},
+        "inference": {"method": method, **inference},
+        "fit": {"epochs": 4},
+    }
+    run, made, fitted = fit(tmp_path / "run", parse(content), Watcher(), command="test")
+    count = next(value for key, value in inference.items() if key in {"samples", "members"})
+    assert fitted.posterior.listing is not None
+    assert fitted.posterior.listing.values == made.recipe.members == count
+    program = fitted.program(shipped(made))
+    assert (program.form, program.members) == ("ensemble", count)
+    rows = [row for row in run.rows() if row.what == "split_rhat"]
+    assert len(rows) == (2 if method in {"sghmc", "sgld", "hmc"} else 0)
+    starts = fitted.posterior.sample(count, torch.Generator())["1.weight"]
+    assert len(torch.unique(starts.flatten(1), dim=0)) == (1 if method == "mc_dropout" else count)
+
+
+@pytest.mark.parametrize(("chains", "draws"), [(4, 8), (2, 20), (1, 100)])
+def test_of_few_draws_that_are_independent_hardly_any_are_called_unmixed(chains, draws):
+    values = np.random.default_rng(0).standard_normal((400, chains, draws))
+    found = np.array([split_rhat(each) for each in values], dtype=float)
+    assert (found > limit(chains, draws)).mean() < 0.03  # the larger of two
+    apart = values + 3 * np.arange(chains)[:, None] + np.linspace(0, 3, draws)
+    assert np.mean([(split_rhat(each) or 0.0) > limit(chains, draws) for each in apart[:50]]) > 0.8

@@ -5,11 +5,12 @@ convergence of MCMC", Bayesian Analysis 2021: eqs. 1 to 4 (split R̂), 7 to 14 (
 normal scores.
 """
 
+from statistics import NormalDist
+
 import numpy as np
-from scipy.stats import norm, rankdata
 
 MIXED = 1.05
-"""Above this split R̂ of chains they did not mix; the paper asks for 1.01 of thousands of samples."""
+"""Above this split R̂ of many samples their chains did not mix; the paper asks for 1.01 of thousands."""
 
 
 def split_rhat(values: np.ndarray) -> float | None:
@@ -59,8 +60,11 @@ def _halves(values: np.ndarray) -> np.ndarray:
 
 
 def _scores(values: np.ndarray) -> np.ndarray:
-    """Ranks over all chains as normal scores."""
-    return norm.ppf((rankdata(values).reshape(values.shape) - 3 / 8) / (values.size + 1 / 4))
+    """Ranks over all chains, of equal values the mean of theirs, as normal scores."""
+    _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = np.cumsum(counts) - (counts - 1) / 2
+    scores = np.array([NormalDist().inv_cdf((rank - 3 / 8) / (values.size + 1 / 4)) for rank in ranks])
+    return scores[where].reshape(values.shape)
 
 
 def _variances(values: np.ndarray) -> tuple[float, float]:

@@ -104,6 +104,19 @@ class Hmc:
 
 
 @dataclass(frozen=True)
+class McDropout:
+    """Draws of a network that is trained with its own dropout, by the run's seed; see `posterior.mc_dropout.McDropout`.
+
+    Attributes:
+        method: Makes the inference this one.
+    """
+
+    __pydantic_config__ = STRICT
+    method: Literal["mc_dropout"] = "mc_dropout"
+    samples: int = 32
+
+
+@dataclass(frozen=True)
 class DeepEnsemble:
     """Points, each trained from a start of its own; see `posterior.ensembles.DeepEnsemble`.
 

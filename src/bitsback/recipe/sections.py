@@ -13,7 +13,7 @@ from bitsback.measure.abstain import Promise, Score
 from bitsback.measure.latency import LatencySettings
 from bitsback.policy.choice import Policy, Saliency
 from bitsback.recipe.form import DRAWS, Form
-from bitsback.recipe.inference import DeepEnsemble, Hmc, Imported, MeanField, Point, SgMcmc, SnapshotEnsemble
+from bitsback.recipe.inference import DeepEnsemble, Hmc, Imported, McDropout, MeanField, Point, SgMcmc, SnapshotEnsemble
 from bitsback.recipe.strict import STRICT
 from bitsback.settings import check_seed, check_whole
 
@@ -198,7 +198,7 @@ class Recipe:
     temperature: float = 1.0
     data: Data = field(default_factory=Data)
     network: Network = field(default_factory=Network)
-    inference: MeanField | Point | SgMcmc | Hmc | DeepEnsemble | SnapshotEnsemble | Imported = field(
+    inference: MeanField | Point | SgMcmc | Hmc | McDropout | DeepEnsemble | SnapshotEnsemble | Imported = field(
         default_factory=MeanField
     )
     fit: Fit = field(default_factory=Fit)
@@ -254,7 +254,7 @@ class Recipe:
         """Of an ensemble: as asked for; else as many as the posterior is made of, or 20 draws."""
         if self.form.members is not None:
             return self.form.members
-        if isinstance(self.inference, SgMcmc | Hmc):
+        if isinstance(self.inference, SgMcmc | Hmc | McDropout):
             return self.inference.samples
         return self.inference.members if isinstance(self.inference, DeepEnsemble | SnapshotEnsemble) else DRAWS
 

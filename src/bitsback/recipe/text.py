@@ -19,6 +19,7 @@ _METHODS = {
     "sghmc": "SgMcmc",
     "sgld": "SgMcmc",
     "hmc": "Hmc",
+    "mc_dropout": "McDropout",
     "deep_ensemble": "DeepEnsemble",
     "snapshot_ensemble": "SnapshotEnsemble",
     "imported": "Imported",

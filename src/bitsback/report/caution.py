@@ -25,10 +25,11 @@ def cautions(rows: Rows) -> list[str]:
 
 
 def _chains(rows: Rows) -> Iterator[str]:
+    most = max((row.value or 0.0 for row in rows if row.what == "split_rhat_limit"), default=MIXED)
     for row in rows:
-        if row.what == "split_rhat" and row.value is not None and row.value > MIXED:
+        if row.what == "split_rhat" and row.value is not None and row.value > most:
             yield (
-                f"The chains did not mix: split R̂ of the {row.of['quantity']} is {row.value:.2f}, and {MIXED} is the most "
+                f"The chains did not mix: split R̂ of the {row.of['quantity']} is {row.value:.2f}, and {most:.2f} is the most "
                 "for chains that did; take more epochs, and do not take the samples for the whole posterior."
             )
             return

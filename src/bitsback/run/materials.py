@@ -16,6 +16,7 @@ from bitsback.posterior.ensembles import DeepEnsemble, SnapshotEnsemble
 from bitsback.posterior.hmc import Hmc
 from bitsback.posterior.inference import Inference, Sampling
 from bitsback.posterior.loop import FitSettings
+from bitsback.posterior.mc_dropout import McDropout
 from bitsback.posterior.mean_field import MeanField
 from bitsback.posterior.optimization import Optimization
 from bitsback.posterior.point import Point
@@ -79,6 +80,8 @@ def inference(recipe: Recipe) -> Inference:
     if isinstance(asked, asked_for.SgMcmc):
         lengths = asked.samples, asked.chains, asked.cycles, asked.burn_in
         return SgMcmc(asked.method, *lengths, asked.learning_rate, asked.momentum, prior(asked))
+    if isinstance(asked, asked_for.McDropout):
+        return McDropout(asked.samples, recipe.seed)
     if isinstance(asked, asked_for.Hmc):
         steps = asked.leapfrog, asked.step, asked.acceptance
         return Hmc(asked.samples, asked.chains, asked.burn_in, *steps, prior(asked))

@@ -1,0 +1,97 @@
+"""MC dropout: a draw is the network with units left out."""
+
+import pytest
+import torch
+from torch import nn
+
+from bitsback.errors import NetworkError, RecipeError
+from bitsback.given.network import trace
+from bitsback.posterior.fit import fit
+from bitsback.posterior.likelihood import Likelihood
+from bitsback.posterior.loop import Examples, FitSettings
+from bitsback.posterior.mc_dropout import McDropout
+from bitsback.posterior.point import Point
+
+CLASSES = Likelihood("classification", 3)
+
+
+def fitted(module, shape, method):
+    generator = torch.Generator().manual_seed(0)
+    data = Examples(torch.randn(40, *shape, generator=generator), torch.arange(40) % 3)
+    settings = FitSettings(epochs=2, batch=20, compile=False)
+    return fit(trace(module, shape, train=True), method, CLASSES, data, settings).posterior
+
+
+def mlp():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 30), nn.ReLU(), nn.Dropout(0.3), nn.Linear(30, 3))
+
+
+def images():
+    torch.manual_seed(0)
+    head = nn.Dropout2d(0.5), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 4, 3)
+    return nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.Dropout2d(0.25), nn.Conv2d(8, 6, 3, 2), *head)
+
+
+def answers(module, posterior, inputs):
+    """Of every sample, in evaluation."""
+    network = trace(module, tuple(inputs.shape[1:]))
+    draws = posterior.sample(posterior.count, torch.Generator())
+    with torch.no_grad():
+        return torch.stack([
+            network({**posterior.fixed, **{name: each[index] for name, each in draws.items()}}, inputs)
+            for index in range(posterior.count)
+        ])
+
+
+@pytest.mark.parametrize(("make", "shape"), [(mlp, (4,)), (images, (1, 6, 6))])
+def test_draws_answer_as_the_network_does_with_its_dropout_at_work(make, shape):
+    module, inputs = make(), torch.randn(3, *shape)
+    found = answers(module, fitted(module, shape, McDropout(400)), inputs)
+    module.load_state_dict(fitted(module, shape, Point()).centre())
+    module.train()
+    with torch.no_grad():
+        right = torch.stack([module(inputs) for _ in range(4000)])
+    std = right.std(0)
+    assert ((found.mean(0) - right.mean(0)).abs() < 0.25 * std).all()
+    assert ((found.std(0) / std - 1).abs() < 0.2).all()
+
+
+def test_the_mean_of_the_draws_is_what_was_trained_and_the_spread_is_dropouts():
+    posterior, trained = (fitted(mlp(), (4,), method) for method in (McDropout(4000), Point()))
+    gone = (posterior.weights["3.weight"] == 0).all(1).float().mean()
+    assert float(gone) == pytest.approx(0.3, abs=0.02)
+    marginal, value = posterior.marginals()["3.weight"], trained.centre()["3.weight"]
+    torch.testing.assert_close(marginal.mean, value, rtol=0.1, atol=0)
+    torch.testing.assert_close(marginal.var, value.square() * 0.3 / 0.7, rtol=0.15, atol=0)
+    for name in ("0.weight", "0.bias", "3.bias"):
+        assert all(torch.equal(each, trained.centre()[name]) for each in posterior.weights[name])
+
+
+def test_the_same_seed_leaves_the_same_units_out():
+    one, again, other = (fitted(mlp(), (4,), McDropout(5, seed)).weights["3.weight"] for seed in (3, 3, 4))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        (nn.Linear(4, 3), "the network has no dropout"),
+        (
+            nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5), nn.Tanh(), nn.Linear(4, 3)),
+            "units are left out before aten.tanh",
+        ),
+        (nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5)), "units are left out before output"),
+    ],
+)
+def test_a_network_that_it_cannot_draw_from_is_refused(module, said):
+    with pytest.raises(NetworkError, match=said):
+        fitted(module, (4,), McDropout())
+
+
+def test_wrong_settings_are_refused():
+    with pytest.raises(RecipeError, match="samples is 1; it must be a whole number, at least 2"):
+        McDropout(1)
+    with pytest.raises(RecipeError, match="seed is -1"):
+        McDropout(seed=-1)
