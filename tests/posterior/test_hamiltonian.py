@@ -30,9 +30,9 @@ def test_a_correlated_normal_has_its_moments():
     covariance = torch.tensor([[1.0, 0.9], [0.9, 1.5]])
     precision = torch.linalg.inv(covariance)
     how = Trajectory(10, 0.05, 0.8, temperature)
-    draws, _ = run(lambda w: 0.5 * (w - 1) @ precision @ (w - 1), 2, how, 1300)
+    draws, _ = run(lambda w: 0.5 * (w - 1) @ precision @ (w - 1), 2, how, 1000)
     assert ((draws.mean(0) - 1).abs() < 0.15).all()
-    torch.testing.assert_close(torch.cov(draws.T), temperature * covariance.double(), rtol=0.15, atol=0)
+    torch.testing.assert_close(torch.cov(draws.T), temperature * covariance.double(), rtol=0.2, atol=0)
 
 
 def test_what_is_far_from_normal_has_its_moments():

@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cache
 
 import pytest
 import torch
@@ -62,6 +63,12 @@ def method(request):
     return request.param
 
 
+@cache
+def usual(method):
+    """A run as it is, made once: nothing here changes what it gives."""
+    return run(method)
+
+
 def regression(count=20):
     """A linear regression with a known noise, its exact posterior (Bishop 2006, eq. 3.50) and its network."""
     generator = torch.Generator().manual_seed(1)
@@ -91,7 +98,7 @@ def test_a_conjugate_linear_regression_has_its_exact_posterior(dynamics, batch):
 
 
 def test_there_are_as_many_samples_as_asked_for_and_all_differ(method):
-    found = run(method).posterior
+    found = usual(method).posterior
     asked = method.samples if isinstance(method, SgMcmc) else method.members
     assert found.count == asked
     assert found.chains == method.chains
@@ -99,7 +106,7 @@ def test_there_are_as_many_samples_as_asked_for_and_all_differ(method):
 
 
 def test_draws_are_the_samples_whole_and_a_few_are_spread_over_them(method):
-    found = run(method).posterior
+    found = usual(method).posterior
     drawn = found.sample(found.count, torch.Generator())
     assert set(drawn) == {*found.weights, *found.others}
     assert all(torch.equal(drawn[name], each) for name, each in found.weights.items())
@@ -112,7 +119,7 @@ def test_draws_are_the_samples_whole_and_a_few_are_spread_over_them(method):
 
 
 def test_marginals_are_the_moments_of_the_samples_and_the_centre_is_one_of_them(method):
-    found = run(method).posterior
+    found = usual(method).posterior
     for name, marginal in found.marginals().items():
         torch.testing.assert_close(marginal.mean, found.weights[name].mean(0))
         torch.testing.assert_close(marginal.var, found.weights[name].var(0, correction=0))
@@ -123,7 +130,7 @@ def test_marginals_are_the_moments_of_the_samples_and_the_centre_is_one_of_them(
 
 
 def test_each_sample_has_the_running_statistics_of_its_own_weights(method):
-    data, found = examples(), run(method).posterior
+    data, found = examples(), usual(method).posterior
     for index in range(found.count):
         hidden = data.inputs @ found.weights["0.weight"][index].T + found.weights["0.bias"][index]
         mean, std = found.others["1.running_mean"][index], hidden.std(0)
@@ -152,7 +159,7 @@ def test_chains_start_where_they_are_told_to():
 
 
 def test_a_run_that_is_killed_in_its_second_chain_ends_the_same(method, tmp_path, monkeypatch):
-    whole, save, path = run(method), checkpoint.save, tmp_path / "run.checkpoint"
+    whole, save, path = usual(method), checkpoint.save, tmp_path / "run.checkpoint"
     at = (min(1, method.chains - 1), 37)
 
     def killed(where, state, fingerprint):
@@ -173,9 +180,9 @@ def test_a_run_that_is_killed_in_its_second_chain_ends_the_same(method, tmp_path
 
 
 def test_the_history_says_how_hot_the_dynamics_were():
-    told = run(METHODS["sghmc"]).history
+    told = usual(METHODS["sghmc"]).history
     assert all(entry["kinetic_temperature"] > 0 for entry in told)
-    assert "kinetic_temperature" not in run(METHODS["deep ensemble"]).history[0]
+    assert "kinetic_temperature" not in usual(METHODS["deep ensemble"]).history[0]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ CHAINS, DRAWS = 4, 50
 
 def materials(task):
     name = {"classes": "digits", "numbers": "diabetes"}[task]
-    content = {"data": {"name": name, "validation": 0.2}, "network": {"options": {"hidden": [4]}}}
+    content = {"data": {"name": name, "limit": 250, "validation": 0.2}, "network": {"options": {"hidden": [4]}}}
     return gather(parse({**content, "inference": {"method": "hmc"}}))
 
 
