@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -63,7 +64,7 @@ class Program:
         members: how many members vote.
         input_shape: the shape of one input.
         module: the program as a module: `forward` gives `Outputs`, `answers` the members' answers `[S, B, C]`.
-        exported: the same, exported for any batch size, with outputs `mean, total, data, knowledge`.
+        whole: the same, exported for any batch size, with outputs `mean, total, data, knowledge` and the members' answers.
         temperature: what multiplied the KL when its posterior was fitted; None where it was not fitted here.
     """
 
@@ -72,8 +73,13 @@ class Program:
     members: int
     input_shape: tuple[int, ...]
     module: "Predict"
-    exported: ExportedProgram
+    whole: ExportedProgram
     temperature: float | None = 1.0
+
+    @cached_property
+    def exported(self) -> ExportedProgram:
+        """The program exported with outputs `mean, total, data, knowledge` alone."""
+        return _exported(self.form, self.module, self.input_shape)
 
 
 class Predict(nn.Module):
@@ -114,6 +120,18 @@ class Predict(nn.Module):
         return outputs.mean, outputs.total, outputs.data, outputs.knowledge
 
 
+class _WithAnswers(nn.Module):
+    """A program that gives its members' answers too, in which their spread can be looked at after export."""
+
+    def __init__(self, program: Predict) -> None:
+        super().__init__()
+        self.program = program
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        answers = self.program.answers(inputs)
+        return (*self.program.combine(answers), answers)
+
+
 def build(
     form: str,
     members: Members,
@@ -131,10 +149,17 @@ def build(
     module = Predict(members, units, len(input_shape), reading).eval()
     for parameter in module.parameters():
         parameter.requires_grad_(False)
+    return Program(form, units, count, input_shape, module, _exported(form, _WithAnswers(module).eval(), input_shape))
+
+
+def _exported(form: str, module: nn.Module, input_shape: tuple[int, ...]) -> ExportedProgram:
+    """A module as an exported program for any batch size.
+
+    Raises:
+        ExportError: `torch.export` refuses it.
+    """
+    example = (torch.zeros(3, *input_shape),)
     try:
-        exported = torch.export.export(
-            module, (torch.zeros(3, *input_shape),), dynamic_shapes=({0: Dim.DYNAMIC},), strict=False
-        )
+        return torch.export.export(module, example, dynamic_shapes=({0: Dim.DYNAMIC},), strict=False)
     except Exception as error:
         raise ExportError(f"the {form} form cannot be exported: {first_line(error)}") from error
-    return Program(form, units, count, input_shape, module, exported)

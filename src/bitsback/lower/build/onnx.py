@@ -16,8 +16,6 @@ import numpy as np
 import onnx
 import onnx.numpy_helper
 import torch
-from torch import Tensor, nn
-from torch.export import Dim
 
 from bitsback.errors import ExportError
 from bitsback.form.program import Program
@@ -60,8 +58,7 @@ def lower(program: Program, inputs: np.ndarray) -> Lowered:
     weights = _externalize(model)
     with torch.no_grad():
         batch = torch.from_numpy(np.ascontiguousarray(inputs, np.float32))
-        expected = [t.numpy() for t in program.exported.module()(batch)]
-        answers = program.module.answers(batch).numpy()
+        *expected, answers = (t.numpy() for t in program.whole.module()(batch))
     _check_spread(answers, _run_checked(model, weights, inputs))
     del model.graph.output[len(OUTPUTS) :]
     graph = model.SerializeToString()
@@ -80,24 +77,10 @@ def check_exports(program: Program) -> None:
     _run_checked(model, _externalize(model), np.zeros((2, *program.input_shape), np.float32))
 
 
-class _WithAnswers(nn.Module):
-    def __init__(self, program: Program) -> None:
-        super().__init__()
-        self.program = program.module
-
-    def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        answers = self.program.answers(inputs)
-        return (*self.program.combine(answers), answers)
-
-
 def _export(program: Program) -> onnx.ModelProto:
-    example = torch.zeros(3, *program.input_shape)
     try:
         with _quiet():
-            exported = torch.export.export(
-                _WithAnswers(program).eval(), (example,), dynamic_shapes=({0: Dim.DYNAMIC},), strict=False
-            )
-            result = torch.onnx.export(exported, (), dynamo=True, verbose=False)
+            result = torch.onnx.export(program.whole, (), dynamo=True, verbose=False)
     except Exception as error:
         raise ExportError(f"the {program.form} form has no ONNX equivalent: {_first_cause(error)}") from error
     if result is None:
