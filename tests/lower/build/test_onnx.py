@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 
 import numpy as np
 import onnx
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bitsback.errors import ExportError
+from bitsback.form import program as made
 from bitsback.form.ensemble import EnsembleForm
 from bitsback.form.point import PointForm
 from bitsback.form.program import Program, Units
@@ -117,15 +119,16 @@ def test_large_weights_are_outside_and_small_ones_inside_and_no_origin_is_told(s
 
 
 def test_a_graph_whose_spread_was_destroyed_is_refused(small, monkeypatch):
-    forward = build._WithAnswers.forward
+    forward = made._WithAnswers.forward
 
     def same_for_all(self, inputs):
         *outputs, answers = forward(self, inputs)
         return (*outputs, answers.mean(0, keepdim=True).expand(*answers.shape))
 
-    monkeypatch.setattr(build._WithAnswers, "forward", same_for_all)
+    monkeypatch.setattr(made._WithAnswers, "forward", same_for_all)
+    lost = dataclasses.replace(small, whole=made._exported(small.form, made._WithAnswers(small.module).eval(), (4,)))
     with pytest.raises(ExportError, match=r"the spread over 4 members is 0 on average .* lost uncertainty"):
-        lower(small, raw((4,)))
+        lower(lost, raw((4,)))
 
 
 def test_a_graph_that_lost_a_member_is_refused(small, exported, monkeypatch):
