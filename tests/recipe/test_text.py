@@ -37,6 +37,7 @@ WRONG = {
     '[inference]\nmethod = "sgld"\nmomentum = 0.5': "inference.momentum is 0.5; it must be left out where there is none",
     '[inference]\nmethod = "sghmc"\n[fit]\nweight_decay = 0.1': "fit.weight_decay is 0.1; it must be 0 where",
     '[inference]\nmethod = "snapshot_ensemble"\n[fit]\nschedule = "constant"': "fit.schedule is 'constant'; it must be left",
+    '[inference]\nmethod = "deep_ensemble"\n[form]\nmembers = 9': "form.members is 9; it must be at most 5, as many as the",
     "[compress]\ncycles = 0": "compress.cycles is 0",
     "[compress]\ncycles = 2": "compress.cycles is 2; it must be 1 unless compress.fine_tune_epochs",
     '[compress]\ncycles = 2\nfine_tune_epochs = 1\nmasks = "a"': "compress.cycles is 2; it must be 1 where compress.masks",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from bitsback.errors import BitsbackError
 from bitsback.measure.mixing import split_rhat
 from bitsback.posterior.samples import Samples
 from bitsback.posterior.store import Stored
@@ -103,3 +104,14 @@ def test_of_few_draws_that_are_independent_hardly_any_are_called_unmixed(chains,
     assert (found > limit(chains, draws)).mean() < 0.03  # the larger of two
     apart = values + 3 * np.arange(chains)[:, None] + np.linspace(0, 3, draws)
     assert np.mean([(split_rhat(each) or 0.0) > limit(chains, draws) for each in apart[:50]]) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("inference", "said"),
+    [({"method": "mc_dropout"}, "the network has no dropout"), ({"method": "sghmc", "samples": 400}, "a chain of")],
+)
+def test_a_method_that_cannot_fit_this_leaves_nothing_behind(inference, said, tmp_path):
+    content = {"data": {"name": "digits", "limit": 300}, "inference": inference, "fit": {"epochs": 1}}
+    with pytest.raises(BitsbackError, match=said):
+        fit(tmp_path / "run", parse(content), Watcher(), command="test")
+    assert not (tmp_path / "run").exists()

@@ -162,6 +162,17 @@ def _noise(each: Tensor) -> Tensor:
     return 0.5 * torch.exp(2 * each).mean(0).log()
 
 
+def check(
+    network: Network, inference: Inference, likelihood: Likelihood, examples: Examples, settings: FitSettings
+) -> None:
+    """Refuse what could not be fitted, before anything is written.
+
+    Raises:
+        BitsbackError: as `fit`, but for what only training shows.
+    """
+    _check(inference.objective(network, likelihood, {}), examples, settings)
+
+
 def _check(objective: Objective, examples: Examples, settings: FitSettings) -> None:
     if len(examples.inputs) == 0:
         raise DataError("the training split is empty; at least one example is needed")

@@ -15,7 +15,7 @@ from bitsback.posterior.hamiltonian import Hamiltonian, Trajectory
 from bitsback.posterior.inference import Surroundings
 from bitsback.posterior.likelihood import Likelihood
 from bitsback.posterior.optimization import Optimization
-from bitsback.posterior.prior import Normal, Prior
+from bitsback.posterior.prior import Normal, Prior, check_prior
 from bitsback.posterior.sampled import SampledObjective, gathered
 from bitsback.posterior.samples import Samples
 from bitsback.settings import check_positive, check_whole, is_number
@@ -53,8 +53,7 @@ class Hmc:
         check_positive("step", self.step)
         if not (is_number(self.acceptance) and 0 < self.acceptance < 1):
             raise RecipeError(f"acceptance is {self.acceptance!r}; it must be a number above 0 and below 1")
-        if isinstance(self.prior, type) or not isinstance(self.prior, Prior):
-            raise RecipeError(f"prior is {self.prior!r}; it must be a prior, such as Normal(1.0) or ScaleMixture()")
+        check_prior(self.prior)
         Course(1, self.burn_in)
 
     def starting_at(self, posterior: Posterior) -> "Hmc":

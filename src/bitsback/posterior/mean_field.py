@@ -14,7 +14,6 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from bitsback.errors import RecipeError
 from bitsback.given.network import Network
 from bitsback.given.params import Params
 from bitsback.posterior.contract import Gaussian, Posterior
@@ -22,7 +21,7 @@ from bitsback.posterior.inference import Batch, Moves
 from bitsback.posterior.likelihood import Likelihood
 from bitsback.posterior.local_reparametrization import LocalReparametrization, reparametrizable
 from bitsback.posterior.optimization import Optimization
-from bitsback.posterior.prior import Prior, ScaleMixture
+from bitsback.posterior.prior import Prior, ScaleMixture, check_prior
 from bitsback.posterior.variational_weights import KlTerm, draw, kl_gradient_only, kl_value
 from bitsback.settings import check_among, check_positive
 
@@ -87,8 +86,7 @@ class MeanField:
     starts: Params = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.prior, type) or not isinstance(self.prior, Prior):
-            raise RecipeError(f"prior is {self.prior!r}; it must be a prior, such as Normal(1.0) or ScaleMixture()")
+        check_prior(self.prior)
         check_among("estimator", self.estimator, get_args(Estimator))
         check_among("kl", self.kl, (*get_args(Kl), None))
         check_positive("initial_std", self.initial_std)

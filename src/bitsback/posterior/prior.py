@@ -45,6 +45,16 @@ class Prior(Protocol):
         ...
 
 
+def check_prior(prior: object) -> None:
+    """Refuse what is no prior.
+
+    Raises:
+        RecipeError: It is none.
+    """
+    if isinstance(prior, type) or not isinstance(prior, Prior):
+        raise RecipeError(f"prior is {prior!r}; it must be a prior, such as Normal(1.0) or ScaleMixture()")
+
+
 @dataclass(frozen=True)
 class Normal:
     """N(0, std²) for every weight.

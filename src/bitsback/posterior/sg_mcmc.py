@@ -15,7 +15,7 @@ from bitsback.posterior.course import Course
 from bitsback.posterior.inference import Surroundings
 from bitsback.posterior.langevin import Langevin
 from bitsback.posterior.likelihood import Likelihood
-from bitsback.posterior.prior import Normal, Prior
+from bitsback.posterior.prior import Normal, Prior, check_prior
 from bitsback.posterior.sampled import SampledObjective, gathered
 from bitsback.posterior.samples import Samples
 from bitsback.settings import check_among, check_positive, check_whole, is_number
@@ -96,8 +96,7 @@ class SgMcmc:
         check_positive("learning_rate", self.learning_rate)
         if not (is_number(self.momentum) and 0 < self.momentum < 1):
             raise RecipeError(f"momentum is {self.momentum!r}; it must be a number above 0 and below 1")
-        if isinstance(self.prior, type) or not isinstance(self.prior, Prior):
-            raise RecipeError(f"prior is {self.prior!r}; it must be a prior, such as Normal(1.0) or ScaleMixture()")
+        check_prior(self.prior)
 
     @property
     def course(self) -> Course:

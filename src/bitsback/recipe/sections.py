@@ -215,6 +215,9 @@ class Recipe:
         right = f"0 where inference.method is '{self.inference.method}': it has a prior"
         _check(self.fit.weight_decay == 0 or not has_prior, "fit.weight_decay", self.fit.weight_decay, right)
         self._check_moves()
+        wanted, listed = self.form.members, self._listed
+        right = f"at most {listed}, as many as the posterior is made of"
+        _check(wanted is None or listed is None or wanted <= listed, "form.members", wanted, right)
         drawn = self.form.name in (None, "point") or self.inference.method != "point"
         if isinstance(self.inference, Imported):
             self._check_nothing_fitted()
@@ -236,7 +239,12 @@ class Recipe:
             _check(value == getattr(Fit(), key), f"fit.{key}", value, right)
         if isinstance(self.inference, SgMcmc):
             momentum = self.inference.momentum
-            _check(method == "sghmc" or momentum == 0.9, "inference.momentum", momentum, "left out where there is none")
+            _check(
+                method == "sghmc" or momentum == SgMcmc().momentum,
+                "inference.momentum",
+                momentum,
+                "left out where there is none",
+            )
 
     def _check_nothing_fitted(self) -> None:
         right = "left out where inference.method is 'imported': nothing is fitted"
@@ -252,11 +260,14 @@ class Recipe:
     @property
     def members(self) -> int:
         """Of an ensemble: as asked for; else as many as the posterior is made of, or 20 draws."""
-        if self.form.members is not None:
-            return self.form.members
+        return self.form.members or self._listed or DRAWS
+
+    @property
+    def _listed(self) -> int | None:
+        """How many values the posterior is a list of; None where there is no end of draws."""
         if isinstance(self.inference, SgMcmc | Hmc | McDropout):
             return self.inference.samples
-        return self.inference.members if isinstance(self.inference, DeepEnsemble | SnapshotEnsemble) else DRAWS
+        return self.inference.members if isinstance(self.inference, DeepEnsemble | SnapshotEnsemble) else None
 
     @property
     def predicts(self) -> str:

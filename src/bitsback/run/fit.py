@@ -115,7 +115,10 @@ def _maker(there: RunFolder | None, materials: Materials, watcher: Watcher) -> M
     """
     asked = materials.recipe.inference
     if not isinstance(asked, Imported):
-        return partial(_trained, materials, inference(materials.recipe), watcher)
+        method, data = inference(materials.recipe), materials.data
+        given = likelihood(data), examples(data, data.train), fit_settings(materials.recipe)
+        training.check(materials.traces.train, method, *given)
+        return partial(_trained, materials, method, watcher)
     done = there if there is not None and there.has("posterior") else None
     if done is not None and not Path(asked.posterior or "").exists():  # it went away, and is not needed any more
         return lambda run: (store.load(run.file("posterior")), [])
