@@ -36,8 +36,9 @@ def test_a_correlated_normal_has_its_moments():
 
 
 def test_what_is_far_from_normal_has_its_moments():
-    # a Laplace distribution: variance 2, kurtosis 6
-    draws, _ = run(lambda w: (w.square() + 1e-6).sqrt().sum(), 20, Trajectory(8, 0.1, 0.8, 1.0), 1000)
+    # a Laplace distribution: variance 2, kurtosis 6; over seeds these differ by 0.04 and 0.3 (with 20 places by 0.13 and 0.5,
+    # and which of them a machine gets depends on its rounding: the trajectories are chaotic)
+    draws, _ = run(lambda w: (w.square() + 1e-6).sqrt().sum(), 400, Trajectory(16, 0.1, 0.8, 1.0), 1000)
     assert float(draws.mean()) == pytest.approx(0, abs=0.1)
     assert float(draws.var()) == pytest.approx(2, rel=0.1)
     assert float((draws**4).mean() / draws.var() ** 2) == pytest.approx(6, rel=0.2)
