@@ -9,6 +9,7 @@ import torch
 from bitsback.arguments import check_fitted
 from bitsback.errors import RecipeError
 from bitsback.form.ensemble import EnsembleForm
+from bitsback.form.members import MemberWeights
 from bitsback.form.point import PointForm
 from bitsback.form.program import Program
 from bitsback.form.propagated import PropagatedForm
@@ -30,12 +31,20 @@ def point(fitted: FittedNetwork) -> Program:
     return fitted.program(PointForm())
 
 
-def ensemble(fitted: FittedNetwork, members: int | None = None, *, seed: int = 0) -> Program:
+def ensemble(
+    fitted: FittedNetwork,
+    members: int | None = None,
+    *,
+    member_weights: MemberWeights = Form.member_weights,
+    seed: int = 0,
+) -> Program:
     """The average over draws from the posterior, as a program.
 
     Args:
         fitted: The network.
         members: How many draws; without a number all values of a posterior that is a list of them, and 20 of any other.
+        member_weights: How they are stored: in float32, or as whole numbers of 8, 6, 4, 3 or 2 bits with a factor for each
+            output.
         seed: Decides which.
 
     Raises:
@@ -48,7 +57,7 @@ def ensemble(fitted: FittedNetwork, members: int | None = None, *, seed: int = 0
         members = DRAWS if listing is None else listing.values
     check_whole("members", members, 2)
     check_seed(seed)
-    return fitted.program(EnsembleForm(members, seed))
+    return fitted.program(EnsembleForm(members, seed, member_weights))
 
 
 def propagated(

@@ -1,10 +1,16 @@
-"""The artifacts that `golden.bitsback` and `golden_native.bitsback` hold."""
+"""The artifacts that `golden.bitsback`, `golden_native.bitsback` and `golden_members.bitsback` hold.
 
+To write the files again after a change of the format:
+
+    python -c "from tests.artifact.golden import rewrite; rewrite()"
+"""
+
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from bitsback.artifact.container import Artifact
+from bitsback.artifact.container import Artifact, encode
 from bitsback.artifact.manifest import AbstainRule, Input, Manifest, Normalization
 from bitsback.lower.run.native.library import Entry, Library
 from bitsback.lower.run.native.plan import Map, Plan, Product, Weights
@@ -14,6 +20,7 @@ from tests.lower.run import graphs
 
 PATH = Path(__file__).parent / "golden.bitsback"
 NATIVE = Path(__file__).parent / "golden_native.bitsback"
+MEMBERS = Path(__file__).parent / "golden_members.bitsback"
 
 
 def artifact() -> Artifact:
@@ -54,3 +61,26 @@ def native() -> Artifact:
     entries = Entry(8, TILES[8]), Entry(1, TILES[1])
     libraries = [Library(target, f"no code for {target}".encode(), entries) for target in ("x86-64-v3", "aarch64")]
     return with_libraries(artifact(), plan(), libraries)
+
+
+def stacks() -> dict[str, np.ndarray]:
+    """Stacks that share what they keep: whole numbers close together and far apart, and real ones."""
+    rng = np.random.default_rng(0)
+    kept = rng.random((40, 60)) < np.outer(np.linspace(0, 0.5, 40), np.linspace(0, 1, 60))
+    around = rng.integers(-90, 90, (40, 60)) + rng.integers(-3, 4, (16, 40, 60))
+    return {
+        "close": (kept * around).astype(np.int8),
+        "apart": (kept * rng.integers(-20, 21, (16, 40, 60))).astype(np.int8).reshape(16, 40, 5, 12),
+        "real": (kept[:9] * rng.normal(size=(3, 9, 60)) + 0.0).astype(np.float32),
+    }
+
+
+def members() -> Artifact:
+    """The first with such stacks beside its weights."""
+    return replace(artifact(), weights={**artifact().weights, **stacks()})
+
+
+def rewrite() -> None:
+    """Writes the three files; their digests in test_container.py change with them."""
+    for path, made in ((PATH, artifact), (NATIVE, native), (MEMBERS, members)):
+        path.write_bytes(encode(made()))

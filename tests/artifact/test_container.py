@@ -14,8 +14,9 @@ from bitsback.errors import ArtifactError
 from tests.artifact import golden
 
 GOLDEN = {
-    golden.PATH: (golden.artifact, "4c41b1dc48501ef0fb601d8a9d71037792cb2317e0810fcb8919035eddf1636e"),
-    golden.NATIVE: (golden.native, "3133c60d9eb93bb63ff5fcd5510a76ed5a542cd0f0b72d2ad9b2ef20baba6515"),
+    golden.PATH: (golden.artifact, "c6ffb472a1911d09fbcb064c36f432b90d28c2aa13029152cbf9becff976658d"),
+    golden.NATIVE: (golden.native, "5e207af7d04782f89ff3ba5efb2c60ab1b94930bd043e530760eda2c41231ef9"),
+    golden.MEMBERS: (golden.members, "af8152b6cca38452dbc05aa2f2cee330da72b2380b4c5c1a9da28591e26d9be8"),
 }
 each_file = pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 
@@ -116,7 +117,7 @@ def test_files_that_are_cut_or_flipped_on_disk_are_refused_too(tmp_path: Path) -
 def test_another_version_is_named() -> None:
     data = bytearray(golden.PATH.read_bytes())
     data[8] = 7
-    with pytest.raises(ArtifactError, match=r"version 7, and bitsback \S+ reads version 1 only"):
+    with pytest.raises(ArtifactError, match=r"version 7, and bitsback \S+ reads version 2 only"):
         decode(bytes(data))
 
 

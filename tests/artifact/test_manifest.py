@@ -35,7 +35,7 @@ def test_integers_are_taken_for_numbers() -> None:
 
 
 CHANGES: list[tuple[str, Any]] = [
-    ("format", 2),
+    ("format", 1),
     ("format", "1"),
     ("format", True),
     ("task", "ranking"),

@@ -42,7 +42,7 @@ def seal(content: Content, change: Callable[[Table], object] = lambda table: Non
     for name, start, size in table[:3]:
         found = (bytes(256) + body)[start : start + size]
         rows += struct.pack("<16sQQ32s", name, start, size, hashlib.sha256(found).digest())
-    head = struct.pack("<8sIIQ", b"\x89BBK\r\n\x1a\n", 1, count, 256 + len(body)) + rows
+    head = struct.pack("<8sIIQ", b"\x89BBK\r\n\x1a\n", 2, count, 256 + len(body)) + rows
     return (head + hashlib.sha256(head).digest()).ljust(256, b"\0") + body
 
 
@@ -87,6 +87,17 @@ def weights(place: int, data: bytes) -> bytes:
     content = honest()[1]
     old = content["weights"]
     return seal({**content, "weights": old[:place] + data + old[place + len(data) :]})
+
+
+def stack(place: int, data: bytes, **changes: Any) -> bytes:
+    """The golden file with stacks, with other bytes from a place of the first on, and other values in its entry."""
+    content = honest(golden.MEMBERS)[1]
+    found = json.loads(content["manifest"])
+    entry = next(each for each in found["tensors"] if each["name"] == "close")
+    at, old = entry["offset"] + place, content["weights"]
+    entry |= changes
+    changed = old[:at] + data + old[at + len(data) :]
+    return seal({**content, "manifest": json.dumps(found).encode(), "weights": changed})
 
 
 def program(data: bytes) -> bytes:
@@ -150,7 +161,7 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
     "header-cut": (lambda: honest()[0][:200], "cut off"),
     "body-cut": (lambda: honest()[0][:-1], "cut off or added to"),
     "trailing-byte": (lambda: honest()[0] + b"\0", "cut off or added to"),
-    "version-2": (lambda: patched(8, b"\x02"), "version 2, and bitsback"),
+    "version-3": (lambda: patched(8, b"\x03"), "version 3, and bitsback"),
     "version-huge": (lambda: patched(8, b"\xff" * 4), "version 4294967295, and bitsback"),
     "header-checksum": (lambda: patched(250 - 8, b"\x55"), "checksum of its header"),
     "header-padding": (lambda: patched(255, b"\x01"), "checksum of its header"),
@@ -179,9 +190,9 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
     "manifest-nan": (lambda: text(_whole().replace("0.9}", "NaN}")), "NaN is not a finite number"),
     "manifest-infinity": (lambda: text(_whole().replace("0.9}", "1e999}")), "1e999 is not a finite number"),
     "manifest-long-number": (lambda: text(_whole().replace('"seed":0', f'"seed":{"9" * 5000}')), "5000 characters"),
-    "manifest-key-twice": (lambda: text('{"format":1,' + _whole()[1:]), "twice"),
+    "manifest-key-twice": (lambda: text('{"format":2,' + _whole()[1:]), "twice"),
     "manifest-unknown-key": (lambda: manifest(native="x"), "'native', which this version does not know"),
-    "manifest-other-format": (lambda: manifest(format=2), "format cannot be '2'"),
+    "manifest-other-format": (lambda: manifest(format=1), "format cannot be '1'"),
     "manifest-no-members": (lambda: manifest(members=0), "members cannot be '0'"),
     "manifest-labels": (lambda: manifest(labels=["a"]), "labels cannot be"),
     "manifest-threshold": (lambda: manifest(abstain={"score": "total"}), "no 'threshold'"),
@@ -220,6 +231,15 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
     "bitmap-popcount": (lambda: weights(0, b"\xff"), "marks 10 values"),
     "bitmap-popcount-low": (lambda: weights(0, b"\x00\x00\x00"), "marks 0 values"),
     "bitmap-spare-bits": (_spare_bits, "bits beyond its 6 elements"),
+    "stack-pattern-way": (lambda: stack(0, b"\x09"), "coded in way 9"),
+    "stack-rows-beyond": (lambda: stack(1, b"\xc8\x01"), "'close' is damaged"),
+    "stack-many-kinds": (lambda: stack(2, b"\xff\xff\xff\xff\x7f"), "kinds of numbers"),
+    "stack-other-words": (lambda: stack(1500, b"\x00" * 64), "'close' is damaged"),
+    "stack-endless-number": (lambda: stack(1, b"\xff" * 12), "has no end"),
+    "stack-of-two-axes": (lambda: stack(0, b"", shape=[16, 2400]), "no stack that members could share"),
+    "stack-bomb": (lambda: stack(0, b"", shape=[2**20, 40, 60]), "cannot take"),
+    "stack-more-members": (lambda: stack(0, b"", shape=[17, 40, 60]), "'close' is damaged"),
+    "stack-fewer-columns": (lambda: stack(0, b"", shape=[16, 40, 59]), "'close' is damaged"),
     "bool-of-two": (lambda: _bools(b"\x01\x02"), "only 0 and 1"),
     # the program
     "program-noise": (lambda: program(b"\x07noise"), "not an ONNX graph"),

@@ -13,7 +13,7 @@ from bitsback.errors import ArtifactError, ExportError, MissingExtraError, Recip
 from bitsback.lower.run.native.targets import TARGETS, runnable
 from bitsback.measure.device import cpu_model
 from bitsback.report.evidence import newest
-from bitsback.run.libraries import Wanted, lost, wanted
+from bitsback.run.libraries import Wanted, check_form, lost, wanted
 from bitsback.runtime.predictor import load
 from tests.cli.calls import caller
 from tests.emulation import needs_emulation, needs_lld
@@ -161,7 +161,6 @@ def test_a_device_that_is_none_and_code_that_is_not_allowed_are_refused(tmp_path
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--library", "native"], "the ensemble form has no native library"),
         (["--form", "point", "--library", "z80"], "there is no target 'z80'"),
         (["--form", "point", "--library", "native:x"], "for batches 'x'"),
     ],
@@ -177,7 +176,6 @@ def test_what_cannot_be_compiled_is_one_sentence_and_nothing_is_written(copied_r
 @pytest.mark.parametrize(
     ("lost", "words", "said"),
     [
-        (None, ["--library", "native"], "the ensemble form has no native library; there is one of the point and"),
         ("compressed", ["--form", "propagated"], "has no compressed.safetensors; `bitsback compress "),
         ("posterior", ["--form", "point", "--library", "native"], "has no posterior.safetensors; `bitsback fit "),
     ],
@@ -203,6 +201,27 @@ def test_libraries_from_python(tmp_path):
         np.testing.assert_allclose(getattr(other, name), getattr(one, name), rtol=1e-3, atol=1e-2)
     with pytest.raises(RecipeError, match="libraries is 'native'; it must be a list or tuple of texts"):
         bitsback.pack(bitsback.point(fitted), tmp_path / "n.bitsback", data, libraries="native")
-    with pytest.raises(ExportError, match="the ensemble form has no native library"):
-        bitsback.pack(bitsback.ensemble(fitted, 2), tmp_path / "n.bitsback", data, libraries=("native",))
     assert not (tmp_path / "n.bitsback").exists()
+
+
+def test_an_ensemble_is_stored_once_for_its_program_and_its_library(tmp_path):
+    data = bitsback.dataset("digits")
+    fitted = bitsback.fit(bitsback.network("mlp", data, hidden=(40,)), data, epochs=1)
+    pruned = bitsback.prune(fitted, bitsback.Policy(bitsback.Choice(0.9)))
+    made = bitsback.ensemble(pruned, 8, member_weights="int8")
+    bitsback.pack(made, tmp_path / "m.bitsback", data, libraries=["native:1,8"])
+    held = read(tmp_path / "m.bitsback")
+    assert "0.values" not in held.native  # the last layer is so small that the exporter computes with it
+    stored = {each.name: each for each in held.manifest.tensors}
+    first = stored["program.members.drawn__1__weight"]
+    assert (first.encoding, first.dtype, first.shape) == ("members", "int8", (8, 40, 64))
+    one, other = (
+        load(tmp_path / "m.bitsback", native=native).predict(data.test.inputs[:9]) for native in (False, True)
+    )
+    for name in ("mean", "total", "knowledge"):
+        np.testing.assert_allclose(getattr(other, name), getattr(one, name), rtol=1e-4, atol=1e-5)
+
+
+def test_a_form_without_kernels_is_refused_by_name():
+    with pytest.raises(ExportError, match="the distilled form has no native library; there is one of the point, ens"):
+        check_form("distilled", wanted(["x86-64"]))

@@ -85,7 +85,7 @@ def test_libraries_of_another_program_are_not_put_beside_one():
     found = golden.native()
     other = replace(golden.artifact().manifest, task="regression", labels=(), abstain=None)
     with pytest.raises(ArtifactError, match=r"its program does \('regression', .* does \('classification'"):
-        native._check_same(replace(found, manifest=other), native.plan_from(found.manifest.plan, _tensors(found)))
+        native.with_libraries(replace(found, manifest=other), golden.plan(), [])
 
 
 def test_what_is_missing_or_cannot_be_is_named(machine, monkeypatch):
@@ -98,7 +98,3 @@ def test_what_is_missing_or_cannot_be_is_named(machine, monkeypatch):
     monkeypatch.setitem(sys.modules, "tvm_ffi", None)
     with pytest.raises(MissingExtraError, match=r'pip install "bitsback\[native\]"'):
         load(golden.NATIVE, native=True)
-
-
-def _tensors(found):
-    return {name: each for name, each in found.native.items() if not name.startswith("code.")}

@@ -14,7 +14,7 @@ from bitsback.artifact.tensors import StoredTensor
 from bitsback.errors import ArtifactError
 from bitsback.strict_json import Fields, parse
 
-FORMAT = 1
+FORMAT = 2
 TASKS = ("classification", "regression")
 SCORES = ("total", "knowledge")
 

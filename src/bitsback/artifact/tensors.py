@@ -1,7 +1,8 @@
-"""A tensor as bytes, and back: `dense`, or a `bitmap` of the non-zeros followed by their values, whichever is smaller.
+"""A tensor as bytes, and back, in the smallest of three encodings.
 
-Every tensor comes back bit for bit, NaNs included, but for the sign of a zero in a bitmap: a mask multiplied with
-negative weights leaves minus zeros, and they count as the zeros that they are. docs/format.md has the layout.
+It is `dense`, or a `bitmap` of the non-zeros followed by their values, or what `members` keep (`kept`): one pattern for all of
+a stack. Every tensor comes back bit for bit, NaNs included, but for the sign of a zero that no value is stored of: a mask
+multiplied with negative weights leaves minus zeros, and they count as the zeros that they are. docs/format.md has the layout.
 """
 
 import math
@@ -10,9 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bitsback.artifact import kept
 from bitsback.errors import ArtifactError
 
 ALIGNMENT = 64
+ENCODINGS = ("dense", "bitmap", "members")
+MOST_TIMES = 1024
+"""How many times the bytes that it takes in the file a stack may take in memory."""
 LARGEST = 2**40
 MOST_AXES = 16
 DTYPES = {
@@ -29,7 +34,7 @@ class StoredTensor:
         name: the name of the program's initializer.
         dtype: one of `DTYPES`.
         shape: its axes; () for a scalar.
-        encoding: `dense` or `bitmap`.
+        encoding: `dense`, `bitmap` or `members`.
         offset: bytes from the start of the weights section; a multiple of `ALIGNMENT`.
         size: bytes in the file.
     """
@@ -46,8 +51,10 @@ class StoredTensor:
             raise ArtifactError("a tensor has no name")
         if self.dtype not in DTYPES:
             raise ArtifactError(f"tensor {self.name!r} has dtype {self.dtype!r}; known are {', '.join(DTYPES)}")
-        if self.encoding not in {"dense", "bitmap"}:
-            raise ArtifactError(f"tensor {self.name!r} has encoding {self.encoding!r}; known are dense and bitmap")
+        if self.encoding not in ENCODINGS:
+            raise ArtifactError(
+                f"tensor {self.name!r} has encoding {self.encoding!r}; known are {', '.join(ENCODINGS)}"
+            )
         if len(self.shape) > MOST_AXES or any(not 0 <= axis < LARGEST for axis in self.shape):
             raise ArtifactError(f"tensor {self.name!r} has an impossible shape {str(self.shape)[:80]}")
         if math.prod(max(axis, 1) for axis in self.shape) * self.itemsize > LARGEST:
@@ -56,8 +63,14 @@ class StoredTensor:
 
     def _check_size(self) -> None:
         # A size that the shape cannot have is refused before anything is allocated for the shape.
-        lowest = _bitmap_bytes(self.count) if self.encoding == "bitmap" else self.count * self.itemsize
-        highest = lowest + (self.count * self.itemsize if self.encoding == "bitmap" else 0)
+        whole = self.count * self.itemsize
+        lowest, highest = {
+            "dense": (whole, whole),
+            "bitmap": (_bitmap_bytes(self.count), _bitmap_bytes(self.count) + whole),
+            "members": (max(-(-whole // MOST_TIMES), 1), whole - 1),
+        }[self.encoding]
+        if self.encoding == "members" and (len(self.shape) < 3 or not self.count):
+            raise ArtifactError(f"tensor {self.name!r} of shape {self.shape} is no stack that members could share")
         if not lowest <= self.size <= highest:
             raise ArtifactError(
                 f"tensor {self.name!r} of shape {self.shape} and dtype {self.dtype} cannot take {self.size} bytes "
@@ -76,7 +89,7 @@ class StoredTensor:
 
 
 def pack(name: str, array: np.ndarray, offset: int) -> tuple[StoredTensor, bytes]:
-    """One tensor's entry and bytes, in the smaller of the two encodings.
+    """One tensor's entry and bytes, in the smallest of the encodings, the simplest where two are as small.
 
     Raises:
         ArtifactError: the format has no such dtype.
@@ -85,11 +98,14 @@ def pack(name: str, array: np.ndarray, offset: int) -> tuple[StoredTensor, bytes
     if dtype is None:
         raise ArtifactError(f"tensor {name!r} has dtype {array.dtype}; the format knows {', '.join(DTYPES)}")
     flat = np.ascontiguousarray(array, dtype).reshape(-1)
-    kept = flat != 0
-    if _bitmap_bytes(flat.size) + int(kept.sum()) * dtype.itemsize < flat.nbytes:
-        encoding, data = "bitmap", np.packbits(kept, bitorder="little").tobytes() + flat[kept].tobytes()
-    else:
-        encoding, data = "dense", flat.tobytes()
+    marked = flat != 0
+    encoding, data = "dense", flat.tobytes()
+    if _bitmap_bytes(flat.size) + int(marked.sum()) * dtype.itemsize < len(data):
+        encoding, data = "bitmap", np.packbits(marked, bitorder="little").tobytes() + flat[marked].tobytes()
+    if array.ndim > 2 and flat.size and (dtype.itemsize == 1 or encoding == "bitmap"):
+        shared = kept.encode(flat.reshape(array.shape))
+        if -(-flat.nbytes // MOST_TIMES) <= len(shared) < len(data):
+            encoding, data = "members", shared
     return StoredTensor(name, array.dtype.name, array.shape, encoding, offset, len(data)), data
 
 
@@ -101,15 +117,17 @@ def unpack(stored: StoredTensor, data: memoryview) -> np.ndarray:
         data: its `stored.size` bytes.
 
     Raises:
-        ArtifactError: the bitmap does not fit the values or the shape, or a bool is neither 0 nor 1.
+        ArtifactError: what is stored does not fit the shape, or a bool is neither 0 nor 1.
     """
     integer = f"<u{stored.itemsize}"
     if not stored.count:
         raw = np.zeros(0, integer)
     elif stored.encoding == "dense":
         raw = np.frombuffer(data, integer)
-    else:
+    elif stored.encoding == "bitmap":
         raw = _unpack_bitmap(stored, data, integer)
+    else:
+        raw = _unpack_members(stored, data).reshape(-1).view(integer)
     if stored.dtype == "bool" and bool((raw > 1).any()):
         raise ArtifactError(f"tensor {stored.name!r} is of bools and holds {raw.max()}; only 0 and 1 are")
     array = raw.view(DTYPES[stored.dtype]).reshape(stored.shape)
@@ -143,6 +161,13 @@ def aligned(position: int) -> int:
 
 def _bitmap_bytes(count: int) -> int:
     return (count + 7) // 8
+
+
+def _unpack_members(stored: StoredTensor, data: memoryview) -> np.ndarray:
+    try:
+        return kept.decode(data, stored.shape, DTYPES[stored.dtype])
+    except ArtifactError as error:
+        raise ArtifactError(f"tensor {stored.name!r} is damaged: {error}") from error
 
 
 def _unpack_bitmap(stored: StoredTensor, data: memoryview, integer: str) -> np.ndarray:

@@ -18,6 +18,8 @@ class Form:
         name: Without one it is an ensemble where inference gives something to draw from, else a point.
         members: Of an ensemble, at least 2. Without a number it has all values of a posterior that is a list of them (samples,
             the members of a deep ensemble), and 20 draws of any other.
+        member_weights: How an ensemble stores them: in "float32", or as whole numbers of 8, 6, 4, 3 or 2 bits with a factor for
+            each output ("int8" to "int2"). The program computes with what is stored.
         probabilities: How the propagated form finds class probabilities: from "points" of its Gaussian outputs, or in closed
             form by "mean_field".
         points: At which the Gaussian outputs of the propagated form are looked at, at least 2.
@@ -35,6 +37,7 @@ class Form:
     __pydantic_config__ = STRICT
     name: Literal["point", "ensemble", "propagated"] | None = None
     members: int | None = None
+    member_weights: Literal["float32", "int8", "int6", "int4", "int3", "int2"] = "float32"
     probabilities: Literal["points", "mean_field"] = "points"
     points: int = 128
     max_pool: Literal["larger_mean", "clark"] = "larger_mean"

@@ -27,7 +27,9 @@ def named(name: str, materials: Materials) -> Form:
     if name == "point":
         return PointForm()
     recipe = materials.recipe
-    return EnsembleForm(recipe.members, recipe.seed) if name == "ensemble" else propagated(materials)
+    if name == "ensemble":
+        return EnsembleForm(recipe.members, recipe.seed, recipe.form.member_weights)
+    return propagated(materials)
 
 
 def propagated(materials: Materials) -> PropagatedForm:

@@ -19,7 +19,7 @@ from bitsback.runtime.native import with_libraries
 
 HERE = "native"
 """The best target of this machine."""
-_FORMS = ("point", "propagated")
+_FORMS = ("point", "ensemble", "propagated")
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,10 @@ def check_form(name: str, libraries: Sequence[Wanted]) -> None:
     """Refuse libraries of a form that has none, before it is drawn and traced.
 
     Raises:
-        ExportError: It is neither the point nor the propagated form.
+        ExportError: It is neither the point, the ensemble nor the propagated form.
     """
     if libraries and name not in _FORMS:
-        raise ExportError(f"the {name} form has no native library; there is one of the {' and '.join(_FORMS)} forms")
+        raise ExportError(f"the {name} form has no native library; there is one of the {', '.join(_FORMS)} forms")
 
 
 def held(path: Path) -> tuple[Wanted, ...]:
@@ -118,7 +118,7 @@ def compiled(program: Program, data: Dataset, libraries: Sequence[Wanted]) -> Co
     """Compile a program.
 
     Args:
-        program: A point or a propagated form.
+        program: A point, an ensemble or a propagated form.
         data: What it was fitted on: real inputs to compare on.
         libraries: What is asked for.
 

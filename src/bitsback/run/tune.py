@@ -18,7 +18,7 @@ from bitsback.lower.build.tuning.database import Database
 from bitsback.lower.build.tuning.search import GAIN, Job, search
 from bitsback.lower.build.tuning.shape import Shape, shape_of
 from bitsback.lower.run.native.library import Entry, Library, open_library
-from bitsback.lower.run.native.plan import Plan, Product
+from bitsback.lower.run.native.plan import Plan, Weighted
 from bitsback.lower.run.native.targets import best, runnable
 from bitsback.lower.run.native.tiles import Tile, default_tile
 from bitsback.measure.native import Bench
@@ -161,8 +161,8 @@ def _shapes(plan: Plan, entries: Sequence[Entry]) -> Counter[Shape]:
     return Counter(shape_of(plan, step, entry.batch) for entry in entries for _, step in _products(plan))
 
 
-def _products(plan: Plan) -> list[tuple[int, Product]]:
-    return [(index, step) for index, step in enumerate(plan.steps) if isinstance(step, Product)]
+def _products(plan: Plan) -> list[tuple[int, Weighted]]:
+    return [(index, step) for index, step in enumerate(plan.steps) if isinstance(step, Weighted)]
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """The native libraries in an artifact: put there by the host, and opened on a device where its user allows it."""
 
+import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +14,13 @@ from bitsback.lower.run.native.library import Library, NativeSession, open_libra
 from bitsback.lower.run.native.plan import Plan
 from bitsback.lower.run.native.record import library_from, library_record, plan_from, plan_record
 from bitsback.lower.run.native.targets import runnable
+from bitsback.strict_json import Fields
+
+_BORROWED = "borrowed"
+"""The key of a plan for those of its tensors that the program has too, and that are stored once."""
+_AXES = (
+    4  # of the weights of a layer: outputs, rows, columns and channels, and before them members where there are some
+)
 
 
 def with_libraries(artifact: Artifact, plan: Plan, libraries: Sequence[Library]) -> Artifact:
@@ -29,8 +38,12 @@ def with_libraries(artifact: Artifact, plan: Plan, libraries: Sequence[Library])
     _check_same(artifact, plan)
     said = tuple(library_record(each, plan) for each in libraries)
     codes = {_code(each.target): np.frombuffer(each.code, np.uint8) for each in libraries}
-    manifest = replace(artifact.manifest, plan=content, libraries=said)
-    return replace(artifact, manifest=manifest, native={**tensors, **codes})
+    borrowed = {
+        name: found for name, each in tensors.items() if (found := _borrowed(artifact.weights, each)) is not None
+    }
+    own = {name: each for name, each in tensors.items() if name not in borrowed}
+    manifest = replace(artifact.manifest, plan={**content, _BORROWED: borrowed}, libraries=said)
+    return replace(artifact, manifest=manifest, native={**own, **codes})
 
 
 def with_library(artifact: Artifact, library: Library) -> Artifact:
@@ -97,11 +110,43 @@ def open_native(artifact: Artifact) -> tuple[NativeSession, str]:
 
 def _plan(artifact: Artifact) -> Plan:
     codes = {_code(target) for target in artifact.manifest.targets}
-    plan = plan_from(
-        artifact.manifest.plan, {name: each for name, each in artifact.native.items() if name not in codes}
-    )
+    content = dict(artifact.manifest.plan or {})
+    fields = Fields(content.pop(_BORROWED, None), "what the plan borrows")
+    tensors = {name: each for name, each in artifact.native.items() if name not in codes}
+    twice = next(iter(tensors.keys() & fields.found.keys()), None)
+    if twice is not None:
+        raise ArtifactError(f"{fields.where} has {twice!r:.80}, which the plan has too")
+    tensors |= {name: _lent(artifact.weights, fields, name) for name in fields.found}
+    plan = plan_from(content, tensors)
     _check_same(artifact, plan)
     return plan
+
+
+def _borrowed(weights: Mapping[str, np.ndarray], tensor: np.ndarray) -> dict[str, Any] | None:
+    """Which of the program's tensors a tensor of the plan is, channels last in place of channels first; None if it is none."""
+    if tensor.ndim < _AXES:
+        return None
+    first = np.moveaxis(tensor, -1, -3)
+    for name, each in weights.items():
+        outer = tensor.ndim - 3  # members, if there are some, and outputs
+        alike = each.dtype == tensor.dtype and each.size == tensor.size and each.shape[:outer] == tensor.shape[:outer]
+        if alike and np.array_equal(each.reshape(first.shape), first):
+            return {"tensor": name, "shape": list(first.shape)}
+    return None
+
+
+def _lent(weights: Mapping[str, np.ndarray], borrowed: Fields, name: str) -> np.ndarray:
+    """A tensor of the program as the plan has it.
+
+    Raises:
+        ArtifactError: the program has no such tensor of that size.
+    """
+    fields = Fields(borrowed.of(name, dict), f"what the plan borrows as {name!r:.80}")
+    lender, shape = fields.of("tensor", str), fields.each("shape", int)
+    fields.close()
+    if lender not in weights or len(shape) < _AXES or min(shape) < 1 or math.prod(shape) != weights[lender].size:
+        raise ArtifactError(f"{fields.where} is no tensor of the program that has the shape {str(shape)[:80]}")
+    return np.ascontiguousarray(np.moveaxis(weights[lender].reshape(shape), -3, -1))
 
 
 def _check_same(artifact: Artifact, plan: Plan) -> None:

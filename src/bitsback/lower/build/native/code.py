@@ -10,7 +10,7 @@ from typing import Any
 
 from tvm import tirx
 
-from bitsback.lower.run.native.layout import LANES
+from bitsback.lower.run.native.lanes import LANES
 
 _INLINE = {"disable_lower_builtin": tirx.IntImm("int32", 1)}
 
@@ -25,28 +25,29 @@ class Code:
         """A statement at the end of the block that is open."""
         self._open[-1].append(statement)
 
-    def loop(self, count: int, body: Callable[[Any], None], name: str = "i") -> None:
-        """`body` for each index below `count`; a loop of one is no loop."""
-        if count == 1:
-            body(0)
-        elif count > 1:
-            index = tirx.Var(name, "int32")
-            with self._block() as statements:
-                body(index)
-            if statements:
-                self.add(tirx.For(index, integer(0), integer(count), tirx.ForKind.SERIAL, joined(statements)))
+    def loop(self, count: Any, body: Callable[[Any], None], name: str = "i") -> None:
+        """`body` for each index below `count`, a number or what is computed; a loop of one is no loop."""
+        if isinstance(count, int) and count <= 1:
+            if count == 1:
+                body(0)
+            return
+        index = tirx.Var(name, "int32")
+        with self._block() as statements:
+            body(index)
+        if statements:
+            self.add(tirx.For(index, integer(0), _index(count), tirx.ForKind.SERIAL, joined(statements)))
 
-    def registers(self, count: int) -> "Registers":
+    def registers(self, count: int, lanes: int = LANES) -> "Registers":
         """`count` vectors that stay in registers while every index is a number."""
-        buffer = tirx.decl_buffer((count * LANES,), "float32", name="registers", scope="global")
+        buffer = tirx.decl_buffer((count * lanes,), "float32", name="registers", scope="global")
         self.add(tirx.AllocBuffer(buffer, _INLINE))
-        return Registers(self, buffer)
+        return Registers(self, buffer, lanes)
 
-    def filled(self, count: int, value: float) -> "Registers":
+    def filled(self, count: int, value: float, lanes: int = LANES) -> "Registers":
         """`count` of them that begin with a number in every lane."""
-        found = self.registers(count)
+        found = self.registers(count, lanes)
         for index in range(count):
-            found[index] = spread(value)
+            found[index] = spread(value, lanes)
         return found
 
     def let(self, value: Any) -> Any:
@@ -58,13 +59,13 @@ class Code:
         kind = value.ty.dtype
         buffer = tirx.decl_buffer((kind.lanes,), str(kind.with_lanes(1)), name="t", scope="global")
         self.add(tirx.AllocBuffer(buffer, _INLINE))
-        at = [integer(0) if kind.lanes == 1 else _ramp(0)]
+        at = [integer(0) if kind.lanes == 1 else _ramp(0, kind.lanes)]
         self.add(tirx.BufferStore(buffer, value, at))
         return tirx.BufferLoad(buffer, at)
 
     def store(self, buffer: Any, at: Any, value: Any) -> None:
         """A vector to `at` and the elements after it."""
-        self.add(tirx.BufferStore(buffer, value, [_ramp(at)]))
+        self.add(tirx.BufferStore(buffer, value, [_ramp(at, value.ty.dtype.lanes)]))
 
     def put(self, buffer: Any, at: Any, value: Any) -> None:
         """A number to `at`."""
@@ -89,14 +90,14 @@ class Code:
 class Registers:
     """Vectors of a `Code`, by number."""
 
-    def __init__(self, code: Code, buffer: Any) -> None:
-        self._code, self._buffer = code, buffer
+    def __init__(self, code: Code, buffer: Any, lanes: int) -> None:
+        self._code, self._buffer, self._lanes = code, buffer, lanes
 
     def __getitem__(self, index: int) -> Any:
-        return vector(self._buffer, index * LANES)
+        return vector(self._buffer, index * self._lanes, self._lanes)
 
     def __setitem__(self, index: int, value: Any) -> None:
-        self._code.store(self._buffer, index * LANES, value)
+        self._code.store(self._buffer, index * self._lanes, value)
 
     def lane(self, number_: int) -> Any:
         """One lane, counted over all vectors."""
@@ -104,7 +105,7 @@ class Registers:
 
     def total(self, index: int) -> Any:
         """The sum over the lanes of a vector."""
-        parts = [scalar(self._buffer, index * LANES + lane) for lane in range(LANES)]
+        parts = [scalar(self._buffer, index * self._lanes + lane) for lane in range(self._lanes)]
         while len(parts) > 1:
             parts = [self._code.let(left + right) for left, right in zip(parts[::2], parts[1::2], strict=True)]
         return parts[0]
@@ -115,9 +116,9 @@ def joined(statements: Sequence[Any]) -> Any:
     return statements[0] if len(statements) == 1 else tirx.SeqStmt(list(statements))
 
 
-def vector(buffer: Any, at: Any) -> Any:
+def vector(buffer: Any, at: Any, lanes: int = LANES) -> Any:
     """The elements from `at` on, as a vector."""
-    return tirx.BufferLoad(buffer, [_ramp(at)])
+    return tirx.BufferLoad(buffer, [_ramp(at, lanes)])
 
 
 def scalar(buffer: Any, at: Any) -> Any:
@@ -131,9 +132,20 @@ def low_half(pair: Any) -> Any:
     return tirx.reinterpret(f"float32x{LANES}", bits << tirx.Broadcast(tirx.const(16, "uint32"), integer(LANES)))
 
 
-def spread(value: Any) -> Any:
+def whole(buffer: Any, at: Any) -> Any:
+    """The whole number whose bits the element at `at` has."""
+    return tirx.reinterpret("int32", scalar(buffer, at))
+
+
+def small(buffer: Any, at: Any, lanes: int) -> Any:
+    """Whole numbers of 8 bits, four in each element from `at` on, as a vector of float32."""
+    packed: Any = tirx.reinterpret(f"int8x{lanes}", vector(buffer, at, lanes // 4))
+    return packed.astype(f"int32x{lanes}").astype(f"float32x{lanes}")
+
+
+def spread(value: Any, lanes: int = LANES) -> Any:
     """A number in every lane."""
-    return tirx.Broadcast(number(value) if isinstance(value, int | float) else value, integer(LANES))
+    return tirx.Broadcast(number(value) if isinstance(value, int | float) else value, integer(lanes))
 
 
 def number(value: float) -> Any:
@@ -146,8 +158,8 @@ def integer(value: int) -> Any:
     return tirx.IntImm("int32", value)
 
 
-def _ramp(at: Any) -> Any:
-    return tirx.Ramp(_index(at), integer(1), integer(LANES))
+def _ramp(at: Any, lanes: int) -> Any:
+    return tirx.Ramp(_index(at), integer(1), integer(lanes))
 
 
 def _index(at: Any) -> Any:

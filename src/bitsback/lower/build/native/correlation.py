@@ -6,7 +6,8 @@ from typing import Any
 from tvm import tirx
 
 from bitsback.lower.build.native.code import LANES, Code, number, scalar, spread, vector
-from bitsback.lower.run.native.layout import Place, padded
+from bitsback.lower.run.native.lanes import padded
+from bitsback.lower.run.native.layout import Place
 from bitsback.lower.run.native.packing import Correlation
 from bitsback.moments.limits import LEAST
 

@@ -14,9 +14,11 @@ from bitsback.lower.build.native import pointwise, positions
 from bitsback.lower.build.native.code import Code
 from bitsback.lower.build.native.interruption import after_this
 from bitsback.lower.build.native.linking import link
+from bitsback.lower.build.native.member_product import member_product
 from bitsback.lower.build.native.outputs import Answers, Points, classify, regress
 from bitsback.lower.build.native.product import product
 from bitsback.lower.run.native.library import Entry, Library
+from bitsback.lower.run.native.members import MemberProduct
 from bitsback.lower.run.native.packing import Arrangement, arrange
 from bitsback.lower.run.native.plan import Average, Largest, Plan, Product, Rectify, Step, Sum
 
@@ -51,9 +53,9 @@ def function(plan: Plan, arrangement: Arrangement, name: str) -> Any:
     for index, step in enumerate(plan.steps):
         _step(code, (constants, scratch), step, (arrangement, index))
     if plan.task == "regression":
-        regress(code, (constants, scratch, answers), last, arrangement.targets)
+        regress(code, (constants, scratch, answers), last, (arrangement.targets, plan.members))
     else:
-        points = Points(arrangement.table, len(plan.points), arrangement.room, arrangement.correlation)
+        points = Points(arrangement.table, len(plan.points), arrangement.room, arrangement.correlation, plan.width)
         if arrangement.correlation is not None:
             product(code, arrangement.correlation.layer, constants, scratch)
         classify(code, (constants, scratch, answers), last, points)
@@ -67,6 +69,8 @@ def _step(code: Code, buffers: tuple[Any, Any], step: Step, of: tuple[Arrangemen
     match step:
         case Product():
             product(code, arrangement.layers[index], constants, scratch)
+        case MemberProduct():
+            member_product(code, arrangement.member_layers[index], constants, scratch)
         case Rectify():
             shared = at[step.target].common is not None
             (positions if shared else pointwise).rectify(code, scratch, at[step.source], at[step.target])

@@ -36,7 +36,7 @@ def lower(program: Program, target: str, entries: Sequence[Entry], inputs: np.nd
     """A program as a native library that answers what PyTorch answers.
 
     Args:
-        program: A point or a propagated form.
+        program: A point, an ensemble or a propagated form.
         target: A key of `targets.TARGETS`. Where its code runs neither here nor under emulation, a library for this machine is
             compared instead.
         entries: The functions that are wanted.

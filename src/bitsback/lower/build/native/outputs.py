@@ -9,6 +9,7 @@ from tvm import tirx
 from bitsback.lower.build.native.arithmetic import deviation, exp, log
 from bitsback.lower.build.native.code import LANES, Code, number, scalar, spread, vector
 from bitsback.lower.build.native.correlation import root
+from bitsback.lower.run.native.lanes import padded
 from bitsback.lower.run.native.layout import Place
 from bitsback.lower.run.native.packing import Correlation
 
@@ -34,12 +35,14 @@ class Points:
         count: how many there are.
         room: the offset in the scratch buffer of `2 C` times the padded count numbers: shares and their logarithms.
         correlation: of the outputs, where they are looked at with it.
+        width: how many numbers each class has: 1, or one for each member, of which each is a point, filled up to vectors.
     """
 
     table: int
     count: int
     room: int
     correlation: Correlation | None = None
+    width: int = 1
 
     @property
     def groups(self) -> int:
@@ -60,7 +63,7 @@ class _Head:
 
     @property
     def classes(self) -> int:
-        return self.place.map.channels
+        return self.place.map.channels // self.points.width
 
     def share(self, index: Any, group: Any) -> Any:
         """Where a class's probabilities at a group of points are kept."""
@@ -101,7 +104,7 @@ def _shares(head: _Head) -> Any:
             code.let(vector(head.constants, head.points.table + (each * head.points.groups + index) * LANES))
             for each in range(head.classes)
         ]
-        values = [code.let(moved(each, z)) for each in range(head.classes)]
+        values = [code.let(moved(each, z, index)) for each in range(head.classes)]
         top = values[0]
         for value in values[1:]:
             top = code.let(tirx.max(top, value))
@@ -120,19 +123,22 @@ def _shares(head: _Head) -> Any:
     return code.let(entropies.total(0) * number(1 / head.points.count))
 
 
-def _moved(head: _Head) -> Callable[[int, list[Any]], Any]:
-    """A class's logit, given what every class moves by in standard deviations."""
-    code, place = head.code, head.place
+def _moved(head: _Head) -> Callable[[int, list[Any], Any], Any]:
+    """A class's logit, given what every class moves by in standard deviations, and which group of points it is."""
+    code, place, width = head.code, head.place, head.points.width
+    if width > 1:
+        first = place.mean + head.each * place.each
+        return lambda index, _, group: vector(head.scratch, first + index * width + group * LANES)
 
     def mean(index: int) -> Any:
         return spread(scalar(head.scratch, place.mean + head.each * place.each + index))
 
     if place.var is None:
-        return lambda index, _: mean(index)
+        return lambda index, _, __: mean(index)
     if head.points.correlation is not None:
         factor = root(code, head.scratch, place, head.points.correlation, head.each)
 
-        def together(index: int, z: list[Any]) -> Any:
+        def together(index: int, z: list[Any], _: Any) -> Any:
             value = mean(index)
             for column in range(index + 1):
                 value = code.let(value + spread(factor.share(column, index)) * z[column])
@@ -143,7 +149,7 @@ def _moved(head: _Head) -> Callable[[int, list[Any]], Any]:
     for index in range(place.stride // LANES):
         var = vector(head.scratch, place.var + head.each * place.each + index * LANES)
         deviations[index] = deviation(code, var)
-    return lambda index, z: mean(index) + spread(deviations.lane(index)) * z[index]
+    return lambda index, z, _: mean(index) + spread(deviations.lane(index)) * z[index]
 
 
 def _summed_up(head: _Head, mean_out: Any) -> Any:
@@ -169,21 +175,35 @@ def _summed_up(head: _Head, mean_out: Any) -> Any:
     return code.let(tirx.max(spent.total(0) * number(1 / count), number(0.0)))
 
 
-def regress(code: Code, buffers: tuple[Any, Any, Answers], place: Place, at: tuple[int, int, int]) -> None:
-    """Means in target units, variances in squared ones; scale, shift and noise are at three offsets of the constants."""
+def regress(code: Code, buffers: tuple[Any, Any, Answers], place: Place, of: tuple[tuple[int, int, int], int]) -> None:
+    """Means in target units, variances in squared ones; scale, shift and noise are at three offsets of the constants.
+
+    Of several members it is their mean, and their variance around it.
+    """
     constants, scratch, answers = buffers
-    scale, shift, noise_at = at
+    (scale, shift, noise_at), members = of
     noise = scalar(constants, noise_at)
-    targets = place.map.channels
+    width = padded(members) if members > 1 else 1
+    targets = place.map.channels // width
+
+    def moments(first: Any) -> tuple[Any, Any]:
+        if members == 1:
+            return scalar(scratch, place.mean + first), None if place.var is None else scalar(
+                scratch, place.var + first
+            )
+        values = [code.let(scalar(scratch, place.mean + first + member)) for member in range(members)]
+        mean = code.let(sum(values[1:], values[0]) * number(1 / members))
+        squares = [code.let((value - mean) * (value - mean)) for value in values]
+        return mean, sum(squares[1:], squares[0]) * number(1 / members)
 
     def one(each: Any) -> None:
         knowledge: Any = number(0.0)
         for target in range(targets):
-            factor, read = scalar(constants, scale + target), each * place.each + target
-            value = scalar(scratch, place.mean + read) * factor + scalar(constants, shift + target)
-            code.put(answers.mean, each * targets + target, value)
-            if place.var is not None:
-                knowledge = code.let(knowledge + scalar(scratch, place.var + read) * factor * factor)
+            factor = scalar(constants, scale + target)
+            mean, var = moments(each * place.each + target * width)
+            code.put(answers.mean, each * targets + target, mean * factor + scalar(constants, shift + target))
+            if var is not None:
+                knowledge = code.let(knowledge + var * factor * factor)
         code.put(answers.data, each, noise)
         code.put(answers.knowledge, each, knowledge)
         code.put(answers.total, each, knowledge + noise)

@@ -10,7 +10,7 @@ for all outputs. A tile of positions by vectors of outputs is held in registers.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 from tvm import tirx
 
@@ -18,6 +18,7 @@ from bitsback.lower.build.native.block import Block, blocks
 from bitsback.lower.build.native.code import LANES, Code, Registers, scalar, spread, vector
 from bitsback.lower.build.native.pointwise import write
 from bitsback.lower.build.native.tied import totals
+from bitsback.lower.build.native.walk import every_tile
 from bitsback.lower.run.native.packing import Layer
 
 _MEAN, _VAR = 0, 1
@@ -28,7 +29,7 @@ def product(code: Code, layer: Layer, weights: Any, scratch: Any) -> None:
     if layer.products:
         totals(code, layer, weights, scratch)
     if layer.tile.across:
-        _positions(
+        every_tile(
             code,
             layer,
             lambda read, written: blocks(code, layer, (weights, scratch), lambda each: _tile(each, read, written)),
@@ -38,41 +39,8 @@ def product(code: Code, layer: Layer, weights: Any, scratch: Any) -> None:
             code,
             layer,
             (weights, scratch),
-            lambda each: _positions(code, layer, lambda read, written: _tile(each, read, written)),
+            lambda each: every_tile(code, layer, lambda read, written: _tile(each, read, written)),
         )
-
-
-_Body: TypeAlias = Callable[[list[Any], list[Any]], None]
-"""Is given where each position of a tile is read, and where its first output is written."""
-
-
-def _positions(code: Code, layer: Layer, body: _Body) -> None:
-    """Every tile of positions: along the rows of the map, or of the batch where there is one position."""
-    source, target, stride = layer.source, layer.target, layer.step.stride
-    inset = source.start - layer.step.padding[0] * source.row - layer.step.padding[1] * source.stride
-
-    def tiles(count: int, read: tuple[Any, int], written: tuple[Any, int]) -> None:
-        """`count` positions, given where the first is read and written and how far the next is."""
-        size = min(layer.tile.positions, count)
-        whole, rest = divmod(count, size)
-
-        def tile(first: Any, positions: int) -> None:
-            body(*([at[0] + (first + each) * at[1] for each in range(positions)] for at in (read, written)))
-
-        code.loop(whole, lambda index: tile(index * size, size), "tile")
-        if rest:
-            tile(whole * size, rest)
-
-    if target.map.height == target.map.width == 1:
-        tiles(target.batch, (inset, source.each), (target.start, target.each))
-        return
-
-    def row(each: Any, line: Any) -> None:
-        read = each * source.each + line * (source.row * stride[0]) + inset
-        written = each * target.each + line * target.row + target.start
-        tiles(target.map.width, (read, source.stride * stride[1]), (written, target.stride))
-
-    code.loop(target.batch, lambda each: code.loop(target.map.height, lambda line: row(each, line), "row"), "each")
 
 
 def _tile(block: Block, read: list[Any], written: list[Any]) -> None:

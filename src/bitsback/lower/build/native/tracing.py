@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,26 +10,26 @@ from torch import Tensor
 from torch.fx import Node
 
 from bitsback.errors import ExportError
+from bitsback.form.members import StoredStack
 from bitsback.form.program import Program
 from bitsback.given.network import Network
-from bitsback.lower.build.native.compact import compact
+from bitsback.given.stacked import Stack
 from bitsback.lower.build.native.compact import factored as compact_factored
-from bitsback.lower.run.native.layout import LANES
-from bitsback.lower.run.native.plan import Average, Largest, Map, Plan, Product, Rectify, Step, Sum, View
+from bitsback.lower.build.native.layer_weights import Value, of_all, of_members
+from bitsback.lower.build.native.operators import MAKERS
+from bitsback.lower.run.native.lanes import LANES, padded
+from bitsback.lower.run.native.members import MemberProduct
+from bitsback.lower.run.native.plan import Average, Map, Plan, Product, Step, Sum, View
 from bitsback.moments.interpret import place
-from bitsback.posterior.contract import Gaussian
 
 _aten = torch.ops.aten
 _SAME = {_aten.dropout.default, _aten.contiguous.default, _aten.clone.default, _aten.alias.default}
-_FLAT = {_aten.flatten.using_ints, _aten.view.default, _aten.reshape.default}
 _ADDS = {_aten.add.Tensor, _aten.add_.Tensor}
 _IN_VECTORS = {
     *_ADDS, _aten.relu.default, _aten.relu_.default, _aten.max_pool2d.default, _aten.mean.dim,
     _aten.adaptive_avg_pool2d.default,
 }  # fmt: skip
 _END = 2**62  # where slices end that have no end
-
-Value: TypeAlias = Tensor | Gaussian
 
 
 def plan_of(program: Program) -> Plan:
@@ -42,10 +42,10 @@ def plan_of(program: Program) -> Plan:
     values: Mapping[str, Value] | None = getattr(members, "values", None)
     if values is None:
         raise ExportError(
-            f"the {program.form} form has no native library; there is one of the point and propagated forms"
+            f"the {program.form} form has no native library; there is one of the point, ensemble and propagated forms"
         )
     network = members.network
-    found = _Steps(network, values, program.input_shape, members)
+    found = Steps(network, values, program.input_shape, members)
     units, count = program.units, network.outputs
     scale = np.ones(count, np.float32) if units.targets is None else np.asarray(units.targets.std, np.float32)
     shift = np.zeros(count, np.float32) if units.targets is None else np.asarray(units.targets.mean, np.float32)
@@ -55,15 +55,27 @@ def plan_of(program: Program) -> Plan:
         raise ExportError(
             "a native library reads random outputs at points: form.probabilities = 'points' instead of 'mean_field'"
         )
-    at = np.zeros((1, count), np.float32) if points is None else points.numpy()
+    if found.members > 1 and not found.stacked[-1]:
+        raise ExportError("no layer of the network differs between members, and a native library asks all of them")
+    at = np.zeros((found.members, count), np.float32) if points is None else points.numpy()
     mean, std = (np.asarray(each, np.float32) for each in (units.inputs.mean, units.inputs.std))
     return Plan(
         units.task, program.input_shape, mean, 1 / std, tuple(found.steps), tuple(found.maps), tuple(found.random), at,
-        scale, shift, noise, getattr(members, "correlated", False),
+        scale, shift, noise, getattr(members, "correlated", False), found.members,
+        tuple(found.stacked) if found.members > 1 else (),
     )  # fmt: skip
 
 
-class _Steps:
+def _members(value: Value) -> int:
+    """How many members a tensor has; 1 if all share it."""
+    match value:
+        case Stack(tensor) | StoredStack(tensor, _):
+            return len(tensor)
+        case _:
+            return 1
+
+
+class Steps:
     """Follows a graph and collects what it does; `env` holds a view or a param for each node."""
 
     def __init__(
@@ -79,7 +91,9 @@ class _Steps:
         if len(shape) not in (1, 3):
             raise ExportError(f"a native library takes images or feature vectors, and the inputs are of shape {shape}")
         self.steps: list[Step] = []
-        self.maps, self.random = [Map(height, width, channels)], [False]
+        self.members = max((_members(value) for value in values.values()), default=1)
+        self.width = padded(self.members) if self.members > 1 else 1
+        self.maps, self.random, self.stacked = [Map(height, width, channels)], [False], [False]
         self.env: dict[Node, Any] = {}
         nodes = list(network.graph.graph.nodes)
         placeholders = [node for node in nodes if node.op == "placeholder"]
@@ -103,9 +117,9 @@ class _Steps:
         self._check_filled(node, args)
         if node.target in _ADDS and all(isinstance(arg, View) for arg in args):
             return self._sum(node, *args)
-        make = _MAKERS.get(node.target)
+        make = MAKERS.get(node.target)
         if make is None or not one:
-            known = ", ".join(sorted({str(each).removeprefix("aten.").partition(".")[0] for each in _MAKERS}))
+            known = ", ".join(sorted({str(each).removeprefix("aten.").partition(".")[0] for each in MAKERS}))
             raise ExportError(
                 f"the operator {node.target} has no native kernel (at `{place(node)}`); these have one: {known}, add, pad, "
                 "slice; ONNX Runtime has it"
@@ -128,11 +142,20 @@ class _Steps:
             raise self.refuse(node, "its variance has a factor")
         self.steps[-1] = replace(step, factor=factor)
 
-    def add(self, map_: Map, *, random: bool) -> int:
+    def add(self, map_: Map, *, random: bool, stacked: bool = False) -> int:
         """A new value."""
         self.maps.append(map_)
         self.random.append(random)
+        self.stacked.append(stacked)
         return len(self.maps) - 1
+
+    def follow(self, source: int, map_: Map) -> int:
+        """A new value that is random, or has members, where another is or has."""
+        return self.add(map_, random=self.random[source], stacked=self.stacked[source])
+
+    def channels(self, value: int) -> int:
+        """How many a value has, whatever its members."""
+        return self.maps[value].channels // (self.width if self.stacked[value] else 1)
 
     def refuse(self, node: Node, why: str) -> ExportError:
         """What an operator's arguments make impossible."""
@@ -152,7 +175,7 @@ class _Steps:
         rows_and_columns, (before, *_) = sizes[:4], [*sizes[4:6], 0]
         if any(rows_and_columns) or any(sizes[6:]) or mode != "constant" or value:
             raise self.refuse(node, "only zeros for more channels can be added")
-        return View(view.source, view.step, view.channel + before)
+        return View(view.source, view.step, view.channel + before * (self.width if self.stacked[view.source] else 1))
 
     def _sum(self, node: Node, first: View, second: View, *rest: object) -> View:
         whole = next((view for view in (first, second) if view == View(view.source)), None)
@@ -163,7 +186,10 @@ class _Steps:
             raise self.refuse(
                 node, f"both must be of one shape, with zeros before the channels in multiples of {LANES}"
             )
-        target = self.add(self.maps[whole.source], random=self.random[first.source] or self.random[second.source])
+        if self.stacked[first.source] != self.stacked[second.source]:
+            raise self.refuse(node, "of the two, one has members, and the other is what all have in common")
+        random = self.random[first.source] or self.random[second.source]
+        target = self.add(self.maps[whole.source], random=random, stacked=self.stacked[whole.source])
         self.steps.append(Sum(whole, other, target))
         return View(target)
 
@@ -176,123 +202,40 @@ class _Steps:
         fits = view.channel % LANES == 0 and view.channel + of.channels <= whole.channels
         return fits and positions == (whole.height, whole.width)
 
-    def product(
-        self, view: View, weight: Value, bias: Value | None, how: tuple[Any, Any], *, factored: bool = False
+    def layer(
+        self,
+        view: View,
+        weights: tuple[Value, Value | None],
+        sliding: tuple[tuple[int, int], tuple[int, int]],
+        *,
+        groups: int = 1,
+        factored: bool = False,
     ) -> View:
-        """A layer of weights `[O, I, KH, KW]`."""
-        stride, padding = how
-        mean, var = _moments(weight)
-        bias_mean, bias_var = (np.zeros(len(mean), np.float32),) * 2 if bias is None else _moments(bias)
-        spread_bias = np.zeros_like(bias_mean) if bias_var is None else bias_var
-        weights = compact(_channels_last(mean), bias_mean, None if var is None else _channels_last(var), spread_bias)
+        """A layer of weights `[O, I, KH, KW]`, or of each member, and biases; with its stride and padding."""
+        stride, padding = sliding
+        if self.stacked[view.source] or any(isinstance(each, Stack | StoredStack) for each in weights):
+            found = of_members(*weights, self.members, groups)
+            outputs, kernel = found.values.shape[1], found.values.shape[2:4]
+            map_ = self._slid(view.source, kernel, sliding, outputs * self.width)
+            target = self.add(map_, random=False, stacked=True)
+            self.steps.append(MemberProduct(view.source, target, found, stride, padding))
+            return View(target)
+        alike = of_all(*weights)
         if factored and self.random[view.source]:
-            weights = compact_factored(weights)
-        source = self.maps[view.source]
-        sizes = [
-            (length + 2 * pad - kernel) // step + 1
-            for length, pad, kernel, step in zip(
-                (source.height, source.width), padding, weights.mean.shape[1:3], stride, strict=True
-            )
-        ]
-        random = self.random[view.source] or weights.var is not None or bool(spread_bias.any())
-        target = self.add(Map(sizes[0], sizes[1], len(mean)), random=random)
-        self.steps.append(Product(view.source, target, weights, stride, padding))
+            alike = compact_factored(alike)
+        random = self.random[view.source] or alike.var is not None or bool(alike.bias_var.any())
+        target = self.add(self._slid(view.source, alike.mean.shape[1:3], sliding, len(alike.mean)), random=random)
+        self.steps.append(Product(view.source, target, alike, stride, padding))
         return View(target)
 
-
-def _channels_last(tensor: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(tensor.transpose(0, 2, 3, 1))
-
-
-def _moments(value: Value) -> tuple[np.ndarray, np.ndarray | None]:
-    if isinstance(value, Gaussian):
-        return value.mean.numpy(), value.var.numpy()
-    return value.detach().numpy(), None
-
-
-def _pair(given: Any) -> tuple[int, int]:
-    values = [given] if isinstance(given, int) else list(given)
-    return (values[0], values[-1])
-
-
-def _convolution(made: _Steps, node: Node, view: View, weight: Value, bias: Value | None = None, *how: Any) -> View:
-    stride, padding, dilation, groups = (*how, *((1, 1), (0, 0), (1, 1), 1)[len(how) :])
-    if isinstance(padding, str) or _pair(dilation) != (1, 1) or groups != 1:
-        raise made.refuse(node, f"padding {padding!r}, dilation {dilation}, groups {groups}")
-    return made.product(view, weight, bias, (_pair(stride), _pair(padding)), factored=made.factored)
-
-
-def _linear(made: _Steps, node: Node, view: View, weight: Value, bias: Value | None = None) -> View:
-    of = made.maps[view.source]
-    shape = (-1, of.channels, of.height, of.width)
-    if weight[0].shape[-1] != of.size if isinstance(weight, Gaussian) else weight.shape[-1] != of.size:
-        raise made.refuse(node, "its input is no flat vector")
-    kernel = (
-        Gaussian(*(each.reshape(shape) for each in weight)) if isinstance(weight, Gaussian) else weight.reshape(shape)
-    )
-    return made.product(view, kernel, bias, ((1, 1), (0, 0)))
-
-
-def _norm(made: _Steps, node: Node, view: View, *args: Any) -> View:
-    weight, bias, mean, var, training, _, epsilon, *_ = args
-    before = made.steps[-1] if made.steps else None
-    if training or not isinstance(before, Product) or before.target != view.source or len(_source(node).users) > 1:
-        raise made.refuse(node, "it follows no layer of weights, or has no statistics of its own")
-    scale = (torch.ones_like(var) if weight is None else weight) / torch.sqrt(var + epsilon)
-    shift = (torch.zeros_like(mean) if bias is None else bias) - mean * scale
-    weights = before.weights.scaled(scale.detach().numpy(), shift.detach().numpy())
-    made.steps[-1] = replace(before, weights=weights)
-    return view
-
-
-def _source(node: Node) -> Node:
-    found = node.args[0]
-    assert isinstance(found, Node)
-    return found
-
-
-def _relu(made: _Steps, _node: Node, view: View) -> View:
-    target = made.add(made.maps[view.source], random=made.random[view.source])
-    made.steps.append(Rectify(view.source, target))
-    return View(target)
-
-
-def _max_pool(made: _Steps, node: Node, view: View, size: Any, stride: Any = (), *rest: Any) -> View:
-    kernel, steps = _pair(size), _pair(stride or size)
-    padding, dilation, ceil = (*rest, *(0, 1, False)[len(rest) :])
-    if _pair(padding) != (0, 0) or _pair(dilation) != (1, 1) or ceil:
-        raise made.refuse(node, f"padding {padding}, dilation {dilation}, ceil_mode {ceil}")
-    of = made.maps[view.source]
-    height, width = ((n - k) // s + 1 for n, k, s in zip((of.height, of.width), kernel, steps, strict=True))
-    target = made.add(Map(height, width, of.channels), random=made.random[view.source])
-    made.steps.append(Largest(view.source, target, kernel, steps))
-    return View(target)
-
-
-def _average(made: _Steps, node: Node, view: View, axes: Any, *_: object) -> View:
-    of = made.maps[view.source]
-    whole = sorted(axis % 4 for axis in axes) == [2, 3] if node.target is _aten.mean.dim else list(axes) == [1, 1]
-    if not whole:
-        raise made.refuse(node, "only all positions can be averaged")
-    target = made.add(Map(1, 1, of.channels), random=made.random[view.source])
-    made.steps.append(Average(view.source, target))
-    return View(target)
-
-
-def _flat(made: _Steps, node: Node, view: View, *_: object) -> View:
-    if tuple(node.meta["val"].shape[1:]) != (made.maps[view.source].size,):
-        raise made.refuse(node, "it does not flatten each input")
-    return view
-
-
-_MAKERS: dict[Any, Any] = {
-    _aten.conv2d.default: _convolution,
-    _aten.linear.default: _linear,
-    _aten.batch_norm.default: _norm,
-    _aten.relu.default: _relu,
-    _aten.relu_.default: _relu,
-    _aten.max_pool2d.default: _max_pool,
-    _aten.mean.dim: _average,
-    _aten.adaptive_avg_pool2d.default: _average,
-    **dict.fromkeys(_FLAT, _flat),
-}
+    def _slid(
+        self, source: int, kernel: tuple[int, ...], sliding: tuple[tuple[int, int], tuple[int, int]], channels: int
+    ) -> Map:
+        """What a window that slides over a value writes."""
+        stride, padding = sliding
+        lengths = (self.maps[source].height, self.maps[source].width)
+        rows, columns = (
+            (length + 2 * pad - size) // step + 1
+            for length, pad, size, step in zip(lengths, padding, kernel, stride, strict=True)
+        )
+        return Map(rows, columns, channels)

@@ -16,7 +16,7 @@ from typing import Any
 
 from bitsback.durable import append
 from bitsback.errors import ArtifactError, RunError, reason
-from bitsback.lower.build.tuning.shape import Shape
+from bitsback.lower.build.tuning.shape import Members, Shape
 from bitsback.lower.run.native.layout import VERSION
 from bitsback.lower.run.native.plan import VARIANCES
 from bitsback.lower.run.native.record import tile_from, tile_record
@@ -140,10 +140,21 @@ def _shape(fields: Fields) -> Shape:
     kernel, stride, padding = (_pair(fields, name) for name in _PAIRS)
     varied, random = (fields.of(name, bool) for name in _FLAGS)
     variances = fields.of("variances", str)
-    found = Shape(batch, height, width, inputs, outputs, kernel, stride, padding, varied, random, variances)
+    members = (
+        None if fields.absent("members") else _members(Fields(fields.of("members", dict), f"{fields.where}'s members"))
+    )
+    found = Shape(batch, height, width, inputs, outputs, kernel, stride, padding, varied, random, variances, members)
     fields.close()
     if found.variances not in VARIANCES:
         raise ArtifactError(f"{fields.where} has variances {found.variances!r:.40}; known are {', '.join(VARIANCES)}")
+    return found
+
+
+def _members(fields: Fields) -> Members:
+    count, groups, kept = (fields.of(name, int) for name in ("count", "groups", "kept"))
+    blocks, spread, rectified = (fields.of(name, bool) for name in ("blocks", "spread", "rectified"))
+    found = Members(count, fields.of("stored", str), groups, kept, blocks, spread, rectified)
+    fields.close()
     return found
 
 

@@ -5,12 +5,14 @@ from typing import Any
 
 from bitsback.lower.build.native.code import LANES, Code, spread
 from bitsback.lower.build.native.library import buffer, linked
+from bitsback.lower.build.native.member_product import member_product
 from bitsback.lower.build.native.outputs import Answers
 from bitsback.lower.build.native.product import product
 from bitsback.lower.build.tuning.shape import Shape, alone
 from bitsback.lower.run.native.layout import Place
 from bitsback.lower.run.native.library import Entry, Library
-from bitsback.lower.run.native.packing import arrange
+from bitsback.lower.run.native.member_packing import MemberLayer
+from bitsback.lower.run.native.packing import Layer, arrange
 from bitsback.lower.run.native.tiles import Tile
 
 _LEAST = 200_000
@@ -35,18 +37,25 @@ def compiled(shape: Shape, tile: Tile, target: str) -> Library:
     """
     entry, plan = Entry(shape.batch, {0: tile}), alone(shape)
     arrangement = arrange(plan, entry.batch, entry.tiles)
-    code, layer = Code(), arrangement.layers[0]
+    code, layer = Code(), (arrangement.layers | arrangement.member_layers)[0]
     inputs = buffer("input", shape.batch * math.prod(plan.input_shape), 4)
     constants = buffer("constants", len(arrangement.constants), 64)
     scratch = buffer("scratch", arrangement.scratch, 64)
     answers = Answers(*(buffer(each, shape.batch * (shape.outputs if each == "mean" else 1), 4) for each in _ANSWERS))
     _fill(code, scratch, layer.source)
-    code.loop(repeats(shape), lambda _: product(code, layer, constants, scratch), "again")
+    code.loop(repeats(shape), lambda _: _product(code, layer, constants, scratch), "again")
     function = code.function(entry.name, [inputs, constants, scratch, *answers])
     return Library(target, linked({entry.name: function}, target), (entry,))
 
 
 _ANSWERS = Answers._fields
+
+
+def _product(code: Code, layer: Layer | MemberLayer, constants: Any, scratch: Any) -> None:
+    if isinstance(layer, Layer):
+        product(code, layer, constants, scratch)
+    else:
+        member_product(code, layer, constants, scratch)
 
 
 def _fill(code: Code, scratch: Any, place: Place) -> None:

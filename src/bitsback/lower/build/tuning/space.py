@@ -2,9 +2,9 @@
 
 from dataclasses import astuple, replace
 
-from bitsback.lower.build.tuning.shape import Shape, alone
-from bitsback.lower.run.native.layout import LANES, padded
-from bitsback.lower.run.native.plan import Product
+from bitsback.lower.build.tuning.shape import Members, Shape, alone
+from bitsback.lower.run.native.lanes import LANES, padded
+from bitsback.lower.run.native.plan import Weighted
 from bitsback.lower.run.native.tiles import Tile, default_tile
 
 _REGISTERS = {"x86-64": 8, "x86-64-v3": 16, "x86-64-v4": 32, "aarch64": 16}
@@ -18,7 +18,7 @@ def customary(shape: Shape) -> Tile:
     """The tile of a library that is not tuned."""
     plan = alone(shape)
     (step,) = plan.steps
-    assert isinstance(step, Product)
+    assert isinstance(step, Weighted)
     return default_tile(plan, step, shape.batch)
 
 
@@ -29,6 +29,8 @@ def space(shape: Shape, target: str) -> tuple[Tile, ...]:
         shape: The product.
         target: A key of `targets.TARGETS`.
     """
+    if shape.members is not None:
+        return _of_members(shape, shape.members, target)
     out, vectors = shape.out, padded(shape.outputs) // LANES
     count = shape.batch if out.height == out.width == 1 else out.width
     room = _REGISTERS[target] - _BESIDE
@@ -44,6 +46,26 @@ def space(shape: Shape, target: str) -> tuple[Tile, ...]:
             (False, True) if positions < shape.batch * out.height * out.width and wide < vectors else (False,)
         )
         for apart in (positions * wide * sums > together,)  # both moments in registers, while they fit
+    ]
+    first = customary(shape)
+    return (first, *(tile for tile in found if tile != first))
+
+
+def _of_members(shape: Shape, of: Members, target: str) -> tuple[Tile, ...]:
+    """Tiles of a layer of members: those of four outputs only where they keep the same, or everything is read."""
+    out, wide = shape.out, padded(of.count) // LANES
+    several = out.height * out.width > 1
+    count, room = out.width if several else shape.batch, max((_REGISTERS[target] - 2 * _BESIDE) // wide, 1)
+    blocks = (1, 4) if shape.outputs // of.groups % 4 == 0 else (1,)
+    found = [
+        Tile(positions, outputs, unroll, sums, across, dense=dense)
+        for dense in (False, True)
+        for outputs in (blocks if dense or of.blocks else (1,))
+        for positions in range(1, min(count, max(room // outputs, 1)) + 1)
+        for unroll in _UNROLLS
+        for sums in _SUMS
+        if sums <= unroll and positions * outputs * sums <= room
+        for across in ((False, True) if several else (False,))
     ]
     first = customary(shape)
     return (first, *(tile for tile in found if tile != first))

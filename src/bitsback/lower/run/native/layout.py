@@ -7,12 +7,10 @@ the same shape and border, so that no border is ever written.
 
 from dataclasses import dataclass, replace
 
-from bitsback.lower.run.native.plan import Average, Map, Plan, Product, sources
+from bitsback.lower.run.native.lanes import LANES, padded
+from bitsback.lower.run.native.plan import Average, Map, Plan, Product, Weighted, sources
 
-LANES = 8  # TVM splits what a target has no vector for, and LLVM joins two where it has a wider one
-"""Of a vector of float32."""
-
-VERSION = 3
+VERSION = 4
 """Of where everything lies, here and in `packing`: a library finds nothing where another version put it."""
 
 
@@ -108,7 +106,7 @@ def _kind(place: Place) -> tuple[int, int, tuple[int, int], int]:
 
 def _shape(plan: Plan, index: int, batch: int) -> Place:
     map_ = plan.maps[index]
-    borders = [step.padding for step in plan.steps if isinstance(step, Product) and step.source == index]
+    borders = [step.padding for step in plan.steps if isinstance(step, Weighted) and step.source == index]
     border = (max((each[0] for each in borders), default=0), max((each[1] for each in borders), default=0))
     stride = map_.channels if index == 0 else padded(map_.channels)
     return Place(map_, stride, border, batch)
@@ -126,8 +124,3 @@ def _commons(plan: Plan) -> set[int]:
         if isinstance(step, Average) or step.target in found:
             found |= {index for index in sources(step) if plan.random[index]}
     return found
-
-
-def padded(count: int) -> int:
-    """The next whole number of vectors."""
-    return -(-count // LANES) * LANES

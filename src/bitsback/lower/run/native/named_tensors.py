@@ -28,13 +28,16 @@ class NamedTensors:
             raise ArtifactError(f"the plan's tensor {name!r} is of shape {found}; it must have {axes} axes, none empty")
         return found
 
-    def take(self, name: str, shape: tuple[int, ...], *, least: float = -math.inf) -> np.ndarray:
-        """A tensor of float32.
+    def take(
+        self, name: str, shape: tuple[int, ...], *, least: float = -math.inf, dtype: str = "float32"
+    ) -> np.ndarray:
+        """A tensor.
 
         Args:
             name: its name.
             shape: what it must have.
             least: what none of its numbers may be below.
+            dtype: what its numbers must be.
 
         Raises:
             ArtifactError: it is not there, of another shape or kind, or a number in it is not finite or too small.
@@ -42,8 +45,10 @@ class NamedTensors:
         found = self.shape(name, len(shape))
         self._taken.add(name)
         values = self._tensors[name]
-        if found != shape or values.dtype != np.float32:
-            raise ArtifactError(f"the plan's tensor {name!r} is {values.dtype} {found}, where float32 {shape} belongs")
+        if found != shape or values.dtype.name != dtype:
+            raise ArtifactError(f"the plan's tensor {name!r} is {values.dtype} {found}, where {dtype} {shape} belongs")
+        if values.dtype.kind != "f":
+            return values
         wrong = values[~(np.isfinite(values) & (values >= least))]
         if wrong.size:
             right = "finite" if least == -math.inf else f"a finite number of at least {least:g}"

@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from bitsback.lower.run.native.layout import LANES, Place, padded, places
-from bitsback.lower.run.native.plan import Factored, Halves, Map, Plan, Product, Rank1, Weights
+from bitsback.lower.run.native.lanes import LANES, padded
+from bitsback.lower.run.native.layout import Place, places
+from bitsback.lower.run.native.member_packing import MemberLayer, keep
+from bitsback.lower.run.native.members import MemberProduct
+from bitsback.lower.run.native.plan import Factored, Halves, Map, Plan, Product, Rank1, Weighted, Weights
 from bitsback.lower.run.native.tiles import Tile, customary, default_tile
 
 
@@ -168,6 +171,7 @@ class Arrangement:
         scratch: how many numbers the scratch buffer has.
         standard: the offsets of what inputs are standardized by: means, factors.
         layers: of each product, by its step.
+        member_layers: of each layer of members, by its step.
         table: of the points of a classification's outputs (`[C + 1, padded K]`, the last row 1 for a point and 0 for padding).
         room: the offset in the scratch buffer of what these need.
         targets: the offsets of a regression's scale and shift, and of its noise variance, summed over targets.
@@ -178,7 +182,8 @@ class Arrangement:
     constants: np.ndarray
     scratch: int
     standard: tuple[int, int]
-    layers: Mapping[int, Layer]
+    layers: dict[int, Layer]
+    member_layers: dict[int, MemberLayer]
     table: int
     room: int
     targets: tuple[int, int, int]
@@ -199,6 +204,11 @@ class _Constants:
         self.size += room.size
         return self.size - room.size
 
+    def add_bits(self, values: np.ndarray) -> int:
+        """The offset of whole numbers, whose bits stand where those of float32 would."""
+        data = np.ascontiguousarray(values).tobytes()
+        return self.add(np.frombuffer(data + bytes(-len(data) % 4), np.float32))
+
 
 def arrange(plan: Plan, batch: int, tiles: Mapping[int, Tile] | None = None) -> Arrangement:
     """Where everything of a plan lies.
@@ -212,12 +222,16 @@ def arrange(plan: Plan, batch: int, tiles: Mapping[int, Tile] | None = None) -> 
     constants = _Constants()
     channels = plan.maps[0].channels
     standard = [constants.add(np.resize(each, channels)) for each in (plan.input_mean, plan.input_scale)]
-    layers = {}
+    layers: dict[int, Layer] = {}
+    member_layers: dict[int, MemberLayer] = {}
     sums = size + 2 * plan.outputs * padded(len(plan.points))
     for index, step in enumerate(plan.steps):
-        if isinstance(step, Product):
+        if isinstance(step, Weighted):
             tile = (tiles or {}).get(index) or default_tile(plan, step, batch)
-            layers[index] = _layer(plan, step, at, (tile, sums), constants)
+            if isinstance(step, Product):
+                layers[index] = _layer(plan, step, at, (tile, sums), constants)
+            else:
+                member_layers[index] = _member_layer(plan, step, at, tile, constants)
     table = np.zeros((plan.outputs + 1, padded(len(plan.points))), np.float32)
     table[:-1, : len(plan.points)] = plan.points.T
     table[-1, : len(plan.points)] = 1
@@ -230,8 +244,27 @@ def arrange(plan: Plan, batch: int, tiles: Mapping[int, Tile] | None = None) -> 
         end = correlation.root + plan.outputs * padded(plan.outputs)
     numbers = np.concatenate(constants.parts)
     return Arrangement(
-        at, numbers, end, (standard[0], standard[1]), layers, points, size, (scale, shift, noise), correlation
+        at,
+        numbers,
+        end,
+        (standard[0], standard[1]),
+        layers,
+        member_layers,
+        points,
+        size,
+        (scale, shift, noise),
+        correlation,
     )
+
+
+def _member_layer(
+    plan: Plan, step: MemberProduct, at: tuple[Place, ...], tile: Tile, constants: _Constants
+) -> MemberLayer:
+    source, spread = at[step.source], plan.spread(step.source)
+    kept = keep(step.weights, source, tile, spread)
+    starts, offsets = (constants.add_bits(each.astype(np.int32)) for each in (kept.starts, kept.offsets))
+    numbers, scale, bias = constants.add_bits(kept.numbers), constants.add(kept.scale), constants.add(kept.bias)
+    return MemberLayer(step, source, at[step.target], tile, spread, starts, offsets, numbers, scale, bias)
 
 
 def _correlation(plan: Plan, at: tuple[Place, ...], start: int, constants: _Constants) -> Correlation:

@@ -11,6 +11,8 @@ from typing import TypeAlias
 import numpy as np
 
 from bitsback.lower.run.native.halves import low_halves
+from bitsback.lower.run.native.lanes import padded
+from bitsback.lower.run.native.members import MemberProduct
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,8 @@ class Sum:
     factor: float = 1.0
 
 
-Step: TypeAlias = Product | Rectify | Largest | Average | Sum
+Weighted: TypeAlias = Product | MemberProduct
+Step: TypeAlias = Weighted | Rectify | Largest | Average | Sum
 
 
 @dataclass(frozen=True)
@@ -219,12 +222,15 @@ class Plan:
         steps: in order. Value 0 is the standardized input.
         maps: the shape of each value.
         random: whether each value has a variance.
-        points: `[K, C]` standard deviations at which random outputs are looked at; `[1, C]` zeros where they are not random.
+        points: `[K, C]` standard deviations at which random outputs are looked at; `[1, C]` zeros where they are not random,
+            and `[S, C]` zeros for S members.
         target_scale: of a regression's means: y · scale + shift.
         target_shift: the same.
         noise_var: of a regression, in squared target units.
         correlated: whether a classification's outputs are looked at with what they have in common through the input of the last
             step, a layer.
+        members: how many members the last value has side by side in each channel; 1 where it is of no ensemble.
+        stacked: of an ensemble, whether each value has members; the others are what all have in common.
     """
 
     task: str
@@ -239,11 +245,22 @@ class Plan:
     target_shift: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     noise_var: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     correlated: bool = False
+    members: int = 1
+    stacked: tuple[bool, ...] = ()
 
     @property
     def outputs(self) -> int:
         """Classes, or targets."""
-        return self.maps[-1].channels
+        return self.maps[-1].channels // self.width
+
+    @property
+    def width(self) -> int:
+        """How many numbers a channel of the last value has: members, filled up to whole vectors."""
+        return padded(self.members) if self.members > 1 else 1
+
+    def spread(self, value: int) -> int:
+        """How far it is from one channel of a value to the next: as many numbers as a channel has."""
+        return self.width if self.stacked and self.stacked[value] else 1
 
     def changed(self, steps: Mapping[int, Step]) -> "Plan":
         """With other steps in the places of some."""
@@ -259,7 +276,7 @@ def cost(plan: Plan) -> tuple[int, int]:
     """What one input asks of a machine at least.
 
     Returns:
-        Multiply-adds of the products, and bytes of their weights in float32.
+        Multiply-adds of the layers, and bytes of their weights: in float32, or of members as they are stored.
     """
     operations, stored = 0, 0
     for step in plan.steps:
@@ -270,4 +287,8 @@ def cost(plan: Plan) -> tuple[int, int]:
             squares = plan.random[step.source] and not isinstance(weight.var, Factored)
             operations += each * (1 + own + squares)
             stored += 4 * weight.mean.size * (1 + isinstance(weight.var, np.ndarray))
+        if isinstance(step, MemberProduct):
+            target, kept = plan.maps[step.target], int(step.weights.kept.sum()) * step.weights.members
+            operations += kept * target.height * target.width
+            stored += kept * step.weights.values.itemsize
     return operations, stored

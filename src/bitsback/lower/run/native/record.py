@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 
 from bitsback.errors import ArtifactError
-from bitsback.lower.run.native.layout import VERSION, padded, places
+from bitsback.lower.run.native.lanes import padded
+from bitsback.lower.run.native.layout import VERSION, places
 from bitsback.lower.run.native.library import Entry, Library
+from bitsback.lower.run.native.member_packing import check_tile
+from bitsback.lower.run.native.members import MemberProduct
 from bitsback.lower.run.native.named_tensors import NamedTensors
-from bitsback.lower.run.native.plan import Map, Plan, Product, Step
+from bitsback.lower.run.native.plan import Map, Plan, Product, Step, Weighted
 from bitsback.lower.run.native.step_record import MOST, Reader, Value, step_record
 from bitsback.lower.run.native.tiles import Tile, default_tile
 from bitsback.strict_json import Fields
@@ -35,7 +38,7 @@ def plan_record(plan: Plan) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """
     content, tensors = _said(plan)
     again = plan_from(content, tensors)
-    if (again.maps, again.random) != (plan.maps, plan.random):
+    if (again.maps, again.random, again.stacked) != (plan.maps, plan.random, plan.stacked):
         raise ArtifactError(f"the plan says that it makes {plan.maps}, and its steps make {again.maps}")
     return content, tensors
 
@@ -52,15 +55,22 @@ def _said(plan: Plan) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         "input_shape": list(plan.input_shape),
         "steps": steps,
         "correlated": plan.correlated,
+        "members": plan.members,
     }
-    return content, {name: np.ascontiguousarray(each, np.float32) for name, each in tensors.items()}
+    return content, {name: np.ascontiguousarray(each) for name, each in tensors.items()}
 
 
 def _digest(plan: Plan) -> str:
-    """Names what code is compiled for: all of a plan but the numbers in its tensors."""
+    """Names what code is compiled for: all of a plan but the numbers in its tensors, and which weights members keep."""
     content, tensors = _said(plan)
     shapes = {name: each.shape for name, each in tensors.items()}
-    return hashlib.sha256(json.dumps([content, shapes], sort_keys=True).encode()).hexdigest()
+    kept = {
+        index: hashlib.sha256(np.packbits(step.weights.kept, bitorder="little").tobytes()).hexdigest()
+        for index, step in enumerate(plan.steps)
+        if isinstance(step, MemberProduct)
+    }
+    named = [content, shapes, kept] if kept else [content, shapes]
+    return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
 
 
 def plan_from(content: object, tensors: Mapping[str, np.ndarray]) -> Plan:
@@ -79,23 +89,38 @@ def plan_from(content: object, tensors: Mapping[str, np.ndarray]) -> Plan:
         raise ArtifactError(f"the plan's task is {task!r:.80}; it must be classification or regression")
     if len(shape) not in {1, 3} or not all(0 < axis <= MOST for axis in shape):
         raise ArtifactError(f"the plan's input_shape is {str(shape)[:80]}; it must be (C, H, W) or (D,)")
-    steps, values = _steps(fields, named, Value(_input(shape), random=False))
+    members = fields.of("members", int)
+    if not 0 < members <= MOST:
+        raise ArtifactError(f"the plan has {members} members; it must have 1 to {MOST}")
+    steps, values = _steps(fields, named, Value(_input(shape), random=False), members)
     correlated = fields.of("correlated", bool)
     fields.close()
-    last = values[-1].map
-    if last.size != last.channels:
-        raise ArtifactError(f"the plan ends in {last}, which is no vector of outputs")
+    last, classes = values[-1].map, _classes(values[-1], members)
     inputs = [named.take(name, _shared(named, name, shape[0])) for name in ("input_mean", "input_scale")]
-    points = named.take("points", (named.shape("points", 2)[0], last.channels))
-    outputs = [named.take(name, (last.channels,), least=least) for name, least in _OF_OUTPUTS.items()]
+    points = named.take("points", (named.shape("points", 2)[0] if members == 1 else members, classes))
+    outputs = [named.take(name, (classes,), least=least) for name, least in _OF_OUTPUTS.items()]
     named.close()
     maps, random = tuple(each.map for each in values), tuple(each.random for each in values)
+    stacked = tuple(each.stacked for each in values) if members > 1 else ()
     sums = isinstance(steps[-1], Product) and random[steps[-1].source]
     if correlated and not (sums and task == "classification" and last.channels > 1):
         raise ArtifactError(
             "the plan says that its outputs are correlated, and they are no classification's sums of two random values or more"
         )
-    plan = Plan(task, shape, inputs[0], inputs[1], steps, maps, random, points, *outputs, correlated=correlated)
+    plan = Plan(
+        task,
+        shape,
+        inputs[0],
+        inputs[1],
+        steps,
+        maps,
+        random,
+        points,
+        *outputs,
+        correlated=correlated,
+        members=members,
+        stacked=stacked,
+    )
     _check_size("its weights take", _constants(plan))
     _check_size("an input takes", _scratch(plan, 1))
     return plan
@@ -105,14 +130,27 @@ _OF_OUTPUTS = {"target_scale": -np.inf, "target_shift": -np.inf, "noise_var": 0.
 """What a plan has for each output, and the least that each number may be."""
 
 
-def _steps(fields: Fields, tensors: NamedTensors, given: Value) -> tuple[tuple[Step, ...], tuple[Value, ...]]:
+def _classes(last: Value, members: int) -> int:
+    """How many outputs a plan has that ends in a value.
+
+    Raises:
+        ArtifactError: it is no vector of them, or has no members where there are some.
+    """
+    if last.map.size != last.map.channels or last.stacked != (members > 1):
+        raise ArtifactError(f"the plan ends in {last.map}, which is no vector of outputs of {members} member(s)")
+    return last.map.channels // (padded(members) if members > 1 else 1)
+
+
+def _steps(
+    fields: Fields, tensors: NamedTensors, given: Value, members: int
+) -> tuple[tuple[Step, ...], tuple[Value, ...]]:
     found = fields.objects("steps")
     if not 0 < len(found) <= MOST_STEPS:
         raise ArtifactError(f"the plan has {len(found)} steps; it must have 1 to {MOST_STEPS}")
     steps: list[Step] = []
     values = [given]
     for each in found:
-        step, value = Reader(each, tensors, values).step()
+        step, value = Reader(each, tensors, values, members).step()
         steps.append(step)
         values.append(value)
     return tuple(steps), tuple(values)
@@ -136,6 +174,8 @@ def _constants(plan: Plan) -> int:
         if isinstance(step, Product):
             count, rows, columns, channels = step.weights.mean.shape
             size += 2 * padded(count) * (rows * columns * padded(channels) + 2) + rows * columns * padded(channels)
+        if isinstance(step, MemberProduct):
+            size += int(step.weights.kept.sum()) * (1 + plan.width * step.weights.values.itemsize // 4)
     if plan.correlated and isinstance(step := plan.steps[-1], Product):
         _, rows, columns, channels = step.weights.mean.shape
         size += padded(outputs * outputs // 2) * (rows * columns * padded(channels) + 1)
@@ -155,10 +195,10 @@ def _check_size(what: str, size: int) -> None:
 def library_record(library: Library, plan: Plan) -> dict[str, Any]:
     """A library as JSON values, without its code; every tile is written down, for what is customary may change."""
 
-    def tile(entry: Entry, index: int, step: Product) -> dict[str, int]:
+    def tile(entry: Entry, index: int, step: Weighted) -> dict[str, int]:
         return {"step": index, **tile_record(entry.tiles.get(index) or default_tile(plan, step, entry.batch))}
 
-    products = [(index, step) for index, step in enumerate(plan.steps) if isinstance(step, Product)]
+    products = [(index, step) for index, step in enumerate(plan.steps) if isinstance(step, Weighted)]
     entries = [{"batch": entry.batch, "tiles": [tile(entry, *each) for each in products]} for entry in library.entries]
     return {"target": library.target, "layout": VERSION, "plan": _digest(plan), "entries": entries}
 
@@ -203,7 +243,7 @@ def tile_from(said: Fields) -> Tile:
         ArtifactError: it is none.
     """
     counts = {name: said.of(name, int) for name in ("positions", "vectors", "unroll", "sums")}
-    orders = {name: said.of(name, bool) for name in ("across", "apart")}
+    orders = {name: said.of(name, bool) for name in ("across", "apart", "dense")}
     said.close()
     wrong = next((name for name, count in counts.items() if not 0 < count <= MOST), None)
     if wrong is not None:
@@ -221,7 +261,11 @@ def _entry(fields: Fields, plan: Plan) -> Entry:
             raise ArtifactError(f"{each.where} is of step {step}, as one before it; there is one for each")
         tiles[step] = tile_from(each)
     fields.close()
-    products = [index for index, step in enumerate(plan.steps) if isinstance(step, Product)]
+    for index, tile in tiles.items():
+        step = plan.steps[index] if index < len(plan.steps) else None
+        if isinstance(step, MemberProduct):
+            check_tile(tile, step.weights)
+    products = [index for index, step in enumerate(plan.steps) if isinstance(step, Weighted)]
     if sorted(tiles) != products:
         raise ArtifactError(f"{fields.where} has tiles of steps {str(sorted(tiles))[:80]}, and products are {products}")
     _check_size(f"a batch of {batch} takes", _scratch(plan, batch))

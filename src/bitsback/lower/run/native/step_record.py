@@ -12,7 +12,8 @@ import numpy as np
 
 from bitsback.errors import ArtifactError
 from bitsback.lower.run.native.halves import low_halves
-from bitsback.lower.run.native.layout import LANES
+from bitsback.lower.run.native.lanes import LANES, padded
+from bitsback.lower.run.native.members import STORED, MemberProduct, MemberWeights
 from bitsback.lower.run.native.named_tensors import NamedTensors
 from bitsback.lower.run.native.plan import (
     VARIANCES,
@@ -37,10 +38,11 @@ MOST = 2**16
 
 @dataclass(frozen=True)
 class Value:
-    """What a step makes: its shape, and whether it has a variance."""
+    """What a step makes: its shape, whether it has a variance, and whether it has members."""
 
     map: Map
     random: bool
+    stacked: bool = False
 
 
 Written = tuple[dict[str, Any], dict[str, np.ndarray]]
@@ -56,6 +58,8 @@ def step_record(step: Step, *, random: bool) -> Written:
     match step:
         case Product():
             return _product(step, random=random)
+        case MemberProduct():
+            return _member_product(step)
         case Rectify():
             return {"kind": "rectify", "source": step.source}, {}
         case Largest():
@@ -87,6 +91,13 @@ def _product(step: Product, *, random: bool) -> Written:
     }, tensors | more
 
 
+def _member_product(step: MemberProduct) -> Written:
+    weights = step.weights
+    how = {"stride": list(step.stride), "padding": list(step.padding), "groups": weights.groups}
+    said = {"kind": "member_product", "source": step.source, **how, "rectified": step.rectified}
+    return said | {"weights": weights.stored}, {"values": weights.values, "scale": weights.scale, "bias": weights.bias}
+
+
 @dataclass(frozen=True)
 class Reader:
     """What a step is read from.
@@ -95,11 +106,18 @@ class Reader:
         fields: its JSON object.
         tensors: the plan's.
         values: what was made before it; the step makes the next one.
+        members: how many an ensemble has, else 1.
     """
 
     fields: Fields
     tensors: NamedTensors
     values: Sequence[Value]
+    members: int = 1
+
+    @property
+    def width(self) -> int:
+        """How many numbers the members of one channel take."""
+        return padded(self.members) if self.members > 1 else 1
 
     def step(self) -> tuple[Step, Value]:
         """The step and what it makes.
@@ -110,7 +128,7 @@ class Reader:
         kind = self.fields.of("kind", str)
         if kind not in _READERS:
             raise ArtifactError(f"{self.fields.where} is a {kind!r:.80}; known are {', '.join(_READERS)}")
-        found, value = _READERS[kind](self, self.source("source", whole=kind != "product"))
+        found, value = _READERS[kind](self, self.source("source", whole=kind not in {"product", "member_product"}))
         self.fields.close()
         if max(value.map.height, value.map.width, value.map.channels) > MOST:
             raise self.refuse(f"makes {value.map}; at most {MOST} of each go")
@@ -183,8 +201,30 @@ def _read_product(reader: Reader, source: int) -> tuple[Step, Value]:
     random = reader.fields.of("random", bool)
     if not random and (of.random or var is not None or bool(bias_var.any())):
         raise reader.refuse("has variances, and is said to make a value without one")
+    if of.stacked:
+        raise reader.refuse(f"has weights that all members share, and value {source}, which it reads, has members")
     step = Product(source, target, Weights(mean, bias, var, bias_var), stride, padding, reader.factor())
     return step, Value(Map(height, width, *outputs), random)
+
+
+def _read_member_product(reader: Reader, source: int) -> tuple[Step, Value]:
+    of, members = reader.values[source], reader.members
+    if members == 1 or of.random:
+        raise reader.refuse(f"is of members, of which there are {members}, or reads a value with a variance")
+    kind, groups = reader.fields.of("weights", str), reader.fields.of("groups", int)
+    if kind not in STORED:
+        raise reader.refuse(f"has weights {kind!r:.80}; known are {', '.join(STORED)}")
+    channels = of.map.channels // (reader.width if of.stacked else 1)
+    shape = reader.tensors.shape(reader.name("values"), 5)
+    if not 0 < groups <= MOST or shape[1] % groups or shape[4] * groups != channels:
+        raise reader.refuse(f"has {groups} groups, which do not divide {shape[1]} outputs and {channels} channels")
+    values = reader.tensors.take(reader.name("values"), (members, *shape[1:]), dtype=kind)
+    scale, bias = (reader.tensor(name, (members, shape[1])) for name in ("scale", "bias"))
+    stride, padding = reader.pair("stride", 1), reader.pair("padding", 0)
+    height, width = reader.slid(of.map, (shape[2], shape[3]), stride, padding)
+    weights = MemberWeights(values, scale, bias, groups)
+    step = MemberProduct(source, len(reader.values), weights, stride, padding, reader.fields.of("rectified", bool))
+    return step, Value(Map(height, width, shape[1] * reader.width), random=False, stacked=True)
 
 
 def _variances(reader: Reader, mean: np.ndarray) -> np.ndarray | Rank1 | Halves | Factored | None:
@@ -212,12 +252,14 @@ def _read_largest(reader: Reader, source: int) -> tuple[Step, Value]:
     of = reader.values[source]
     size, stride = reader.pair("size", 1), reader.pair("stride", 1)
     height, width = reader.slid(of.map, size, stride, (0, 0))
-    return Largest(source, len(reader.values), size, stride), Value(Map(height, width, of.map.channels), of.random)
+    made = Largest(source, len(reader.values), size, stride)
+    return made, Value(Map(height, width, of.map.channels), of.random, of.stacked)
 
 
 def _read_average(reader: Reader, source: int) -> tuple[Step, Value]:
     of = reader.values[source]
-    return Average(source, len(reader.values), reader.factor()), Value(Map(1, 1, of.map.channels), of.random)
+    made = Average(source, len(reader.values), reader.factor())
+    return made, Value(Map(1, 1, of.map.channels), of.random, of.stacked)
 
 
 def _read_sum(reader: Reader, source: int) -> tuple[Step, Value]:
@@ -231,8 +273,10 @@ def _read_sum(reader: Reader, source: int) -> tuple[Step, Value]:
             f"puts {second.map.channels} channels at {channel} of {first.map.channels}; it must be a multiple of {LANES} at "
             "which they fit"
         )
+    if first.stacked != second.stacked:
+        raise reader.refuse("adds a value with members and one without")
     made = Sum(View(source), View(other, step, channel), len(reader.values), reader.factor())
-    return made, Value(first.map, first.random or second.random)
+    return made, Value(first.map, first.random or second.random, first.stacked)
 
 
 _READERS: Mapping[str, Callable[[Reader, int], tuple[Step, Value]]] = {
@@ -241,4 +285,5 @@ _READERS: Mapping[str, Callable[[Reader, int], tuple[Step, Value]]] = {
     "largest": _read_largest,
     "average": _read_average,
     "sum": _read_sum,
+    "member_product": _read_member_product,
 }

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from bitsback.lower.run.native.layout import LANES, padded
-from bitsback.lower.run.native.plan import Map, Plan, Product
+from bitsback.lower.run.native.lanes import LANES, padded
+from bitsback.lower.run.native.members import MemberProduct
+from bitsback.lower.run.native.plan import Map, Plan, Weighted
 
 
 @dataclass(frozen=True)
@@ -12,11 +13,12 @@ class Tile:
 
     Attributes:
         positions: rows of the batch, or neighbouring positions of a map, whose sums are held in registers at a time.
-        vectors: of outputs, the same.
+        vectors: of outputs, the same; in a layer of members, outputs whose weights are kept or left out together.
         unroll: how many numbers of the input are added up without a test for the end between them.
         sums: how many sums each output is added up in, in turns, so that an addition need not wait for the one before it.
         across: whether all outputs of some positions come before the next positions, and not the reverse.
         apart: whether the means of a tile are summed first and its variances then, so that more of either fit the registers.
+        dense: whether a layer of members reads every weight, in order, and looks none up.
     """
 
     positions: int
@@ -25,14 +27,17 @@ class Tile:
     sums: int = 1
     across: bool = False
     apart: bool = False
+    dense: bool = False
 
 
-def default_tile(plan: Plan, step: Product, batch: int) -> Tile:
+def default_tile(plan: Plan, step: Weighted, batch: int) -> Tile:
     """A tile whose sums, with the weights of one input and what multiplies them, fill sixteen registers and spill none.
 
     Moments are summed apart where a tile has several positions: every weight that is read is then multiplied twice as often.
     Where there is one position, the weights are what takes time, and their order in memory is the order in which they are read.
     """
+    if isinstance(step, MemberProduct):
+        return of_members(plan.maps[step.target], batch, plan.width // LANES)
     summed = step.weights.summed(random=plan.random[step.source])
     pairs = 0 if not summed else 5 if step.weights.variances == "each" else 4
     return customary(plan.maps[step.target], batch, pairs)
@@ -52,6 +57,20 @@ def customary(target: Map, batch: int, pairs: int = 0) -> Tile:
     room = pairs if pairs and not apart else 12
     wide = _evenly(padded(target.channels) // LANES, room if positions == 1 else 3)
     return Tile(_evenly(positions, room // wide), wide, unroll=4, apart=apart)
+
+
+def of_members(target: Map, batch: int, vectors: int) -> Tile:
+    """The same of a layer of members.
+
+    Args:
+        target: The map that it writes.
+        batch: How many inputs are computed together.
+        vectors: How many all members of one output take.
+    """
+    several = target.height * target.width > 1
+    count, room = target.width if several else batch, max(12 // vectors, 1)
+    positions = _evenly(count, room)
+    return Tile(positions, 1, unroll=4, sums=min(4, max(room // positions, 1)), across=several)
 
 
 def _evenly(count: int, most: int) -> int:

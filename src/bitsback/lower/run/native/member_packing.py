@@ -1,0 +1,144 @@
+"""The weights of a layer of members in the order in which they are read: what is zero in every member is left out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bitsback.errors import ArtifactError
+from bitsback.lower.run.native.lanes import LANES, padded
+from bitsback.lower.run.native.layout import Place
+from bitsback.lower.run.native.members import MemberProduct, MemberWeights
+from bitsback.lower.run.native.tiles import Tile
+
+
+@dataclass(frozen=True)
+class KeptWeights:
+    """In blocks of outputs, `tile.vectors` of which keep the same weights.
+
+    Attributes:
+        starts: `[blocks + 1]`, where the weights of each block begin, in whole turns of the unrolled loop.
+        offsets: `[K]`, how far behind the first number of a position the number lies that a weight is multiplied by; the last
+            of a block is repeated, with zeros for weights, until its turns are whole. Empty where all are kept, in order.
+        numbers: `[K, outputs of a block, padded members]`.
+        scale: `[O, padded members]`.
+        bias: `[O, padded members]`.
+    """
+
+    starts: np.ndarray
+    offsets: np.ndarray
+    numbers: np.ndarray
+    scale: np.ndarray
+    bias: np.ndarray
+
+
+@dataclass(frozen=True)
+class MemberLayer:
+    """A layer of members with all that its code needs: offsets are in the buffer of constants.
+
+    Attributes:
+        step: what it computes.
+        source: where its input lies.
+        target: where its output goes.
+        tile: how it is cut.
+        spread: how far it is from one channel of the input to the next: as many numbers as a channel has, or 1 where the input
+            is what all members have in common.
+        starts: the offset of `KeptWeights.starts`, and so on.
+    """
+
+    step: MemberProduct
+    source: Place
+    target: Place
+    tile: Tile
+    spread: int
+    starts: int
+    offsets: int
+    numbers: int
+    scale: int
+    bias: int
+
+    @property
+    def room_size(self) -> int:
+        """It needs no room for sums."""
+        return 0
+
+    @property
+    def outputs(self) -> int:
+        """How many it writes at each position."""
+        return self.step.weights.values.shape[1]
+
+    @property
+    def width(self) -> int:
+        """Numbers of one output."""
+        return padded(self.step.weights.members)
+
+    @property
+    def lanes(self) -> int:
+        """Of a vector: as wide as the members fill."""
+        return 2 * LANES if self.width % (2 * LANES) == 0 else LANES
+
+
+def check_tile(tile: Tile, weights: MemberWeights) -> None:
+    """Refuse a tile that a layer of members cannot have.
+
+    Raises:
+        ArtifactError: its outputs do not go together in whole blocks of one group.
+    """
+    outputs = weights.values.shape[1] // weights.groups
+    if outputs % tile.vectors:
+        raise ArtifactError(f"a tile of {tile.vectors} outputs does not divide the {outputs} of a layer's group")
+
+
+def keep(weights: MemberWeights, source: Place, tile: Tile, spread: int) -> KeptWeights:
+    """Order the weights of a layer for a tile.
+
+    Args:
+        weights: Of the layer.
+        source: Where its input lies.
+        tile: How it is cut.
+        spread: As `MemberLayer.spread`.
+
+    Raises:
+        ArtifactError: the tile does not fit the layer.
+    """
+    check_tile(tile, weights)
+    members, outputs = weights.values.shape[:2]
+    blocks, width = outputs // tile.vectors, padded(members)
+    values = weights.values.reshape(members, blocks, tile.vectors, -1)
+    pattern = weights.kept.reshape(blocks, tile.vectors, -1).any(1)
+    if tile.dense:
+        pattern = np.ones_like(pattern)
+    block, weight = np.nonzero(pattern)
+    counts = pattern.sum(1)
+    turns = -(-counts // tile.unroll)
+    rooms = counts if tile.dense else turns * tile.unroll
+    starts = np.concatenate([[0], np.cumsum(rooms)])
+    rank = np.arange(len(block)) - np.repeat(np.cumsum(counts) - counts, counts)
+    place = starts[block] + rank
+    numbers = np.zeros((starts[-1], tile.vectors, width), weights.values.dtype)
+    numbers[place, :, :members] = values[:, block, :, weight].transpose(0, 2, 1)
+    offsets = np.zeros(0, np.int64)
+    if not tile.dense:
+        found = _taps(weights, source, spread)[weight] + _group(weights, blocks, spread)[block]
+        last = np.zeros(blocks, np.int64)
+        last[counts > 0] = found[np.cumsum(counts)[counts > 0] - 1]
+        offsets = np.repeat(last, rooms)
+        offsets[place] = found
+    sides = [_wide(each.T, width) for each in (weights.scale, weights.bias)]
+    return KeptWeights(starts // tile.unroll, offsets, numbers, *sides)
+
+
+def _taps(weights: MemberWeights, source: Place, spread: int) -> np.ndarray:
+    """How far behind a position each number of its window lies, `[KH · KW · I]`, in the first group."""
+    rows, columns, channels = np.indices(weights.values.shape[2:])
+    return (rows * source.row + columns * source.stride + channels * spread).ravel()
+
+
+def _group(weights: MemberWeights, blocks: int, spread: int) -> np.ndarray:
+    """How far behind those of the first group the numbers lie that a block reads."""
+    group = np.arange(blocks) // (blocks // weights.groups)
+    return group * weights.values.shape[-1] * spread
+
+
+def _wide(numbers: np.ndarray, width: int) -> np.ndarray:
+    """`[O, S]` filled up to `[O, width]` with zeros."""
+    return np.pad(numbers, ((0, 0), (0, width - numbers.shape[1]))).astype(np.float32)

@@ -1,0 +1,65 @@
+"""Layers of an ensemble whose members share where weights are not zero.
+
+A value of such an ensemble has the members of each channel side by side, filled up with zeros to whole vectors: a vector is
+what some members have of one channel, and every step over vectors is one over members.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+STORED = ("int8", "float32")
+"""What the weights of members are stored as."""
+
+
+@dataclass(frozen=True, eq=False)
+class MemberWeights:
+    """Of a linear or convolution layer, for each member.
+
+    Attributes:
+        values: `[S, O, KH, KW, I / groups]`, int8 or float32.
+        scale: `[S, O]`, what the sum of each output is multiplied by.
+        bias: `[S, O]`, what is added then.
+        groups: as of a convolution.
+    """
+
+    values: np.ndarray
+    scale: np.ndarray
+    bias: np.ndarray
+    groups: int = 1
+
+    @property
+    def members(self) -> int:
+        """How many there are."""
+        return len(self.values)
+
+    @property
+    def stored(self) -> str:
+        """One of `STORED`."""
+        return self.values.dtype.name
+
+    @cached_property
+    def kept(self) -> np.ndarray:
+        """`[O, KH, KW, I / groups]` of bool: where a member has a weight that is not zero."""
+        return (self.values != 0).any(0)
+
+    def scaled(self, scale: np.ndarray, shift: np.ndarray) -> "MemberWeights":
+        """With what a norm after the layer does to each output of each member `[S, O]`: scale · y + shift."""
+        return replace(self, scale=self.scale * scale, bias=self.bias * scale + shift)
+
+
+@dataclass(frozen=True, eq=False)
+class MemberProduct:
+    """A linear or convolution layer of members; what it reads has members too, or is what all have in common.
+
+    Attributes:
+        rectified: whether a ReLU follows at once.
+    """
+
+    source: int
+    target: int
+    weights: MemberWeights
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    rectified: bool = False
