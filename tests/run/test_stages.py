@@ -104,6 +104,54 @@ def test_your_own_masks_are_used(copied_run, tmp_path):
     assert torch.equal(compress(copied_run, materials).masks["1.weight"], own["1.weight"])
 
 
+ENSEMBLE = {
+    **CONTENT,
+    "inference": {"method": "deep_ensemble", "members": 3},
+    "fit": {"epochs": 3, "batch": 40, "optimizer": "sgd", "learning_rate": 0.05},
+}
+
+
+@pytest.fixture
+def members(tmp_path):
+    run, _, _ = fit(tmp_path / "members", parse({**ENSEMBLE, "form": {}}), Watcher(), command="test")
+    return run
+
+
+def test_members_share_the_structure_of_another_run_and_go_on_from_their_own_weights(copied_run, members, tmp_path):
+    structure = compressed(copied_run, gather(recipe_of(copied_run)))
+    still = Compress(masks=str(copied_run.path), fine_tune_epochs=1, learning_rate=1e-12)
+    before = dense(members, gather(recipe_of(members))).posterior.sample(3, torch.Generator())
+    after = compress(members, with_part(members, compress=still))
+    assert after.masks.keys() == structure.masks.keys()
+    for name, stack in after.posterior.sample(3, torch.Generator()).items():
+        mask = structure.masks.get(name, torch.ones(()))
+        torch.testing.assert_close(stack, before[name] * mask, rtol=0, atol=1e-6)
+    assert after.posterior.listing == dense(members, gather(recipe_of(members))).posterior.listing
+
+
+def test_a_run_without_masks_is_refused(members, tmp_path):
+    for path, said in ((members.path, "compressed"), (tmp_path, "there is no run in")):
+        with pytest.raises(RunError, match=said):
+            compress(members, with_part(members, compress=Compress(masks=str(path))))
+
+
+def test_fine_tuning_may_have_a_learning_rate_and_a_weight_decay_of_its_own(members):
+    found = [
+        compress(
+            members, with_part(members, compress=Compress(policy=magnitude(), fine_tune_epochs=1, **how))
+        ).posterior
+        for how in ({}, {"learning_rate": 0.05}, {"learning_rate": 0.01}, {"weight_decay": 0.1})
+    ]
+    first, same, slower, decayed = (each.centre()["1.weight"] for each in found)
+    assert torch.equal(first, same)
+    assert not torch.equal(first, slower)
+    assert decayed.norm() < first.norm()
+
+
+def magnitude():
+    return parse({"compress": {"policy": {"default": {"saliency": "magnitude"}}}}).compress.policy
+
+
 def test_a_promise_that_was_asked_for_and_cannot_be_kept_packs_nothing(copied_run):
     copied_run.file("model").unlink()
     impossible = with_part(copied_run, abstain=Abstain(error_rate=1e-4, confidence=0.99))

@@ -89,18 +89,27 @@ class Compress:
         policy: Tables as below, or the name of a TOML file with these tables, relative to the recipe.
         cycles: How often to prune, at least 1, in equal ratios of what is kept; more than 1 only with `fine_tune_epochs`.
         fine_tune_epochs: Passes over the training split under the mask after each pruning; 0 for none.
-        masks: A safetensors file of zeros and ones by param name, relative to the recipe, in place of the policy.
+        learning_rate: Of this training; that of [fit] without one.
+        weight_decay: Likewise.
+        masks: A safetensors file of zeros and ones by param name, or the folder of a run whose pruned network has them,
+            relative to the recipe, in place of the policy.
     """
 
     __pydantic_config__ = STRICT
     policy: Policy = field(default_factory=Policy)
     cycles: int = 1
     fine_tune_epochs: int = 0
+    learning_rate: float | None = None
+    weight_decay: float | None = None
     masks: str | None = None
 
     def __post_init__(self) -> None:
         check_whole("compress.cycles", self.cycles, 1)
         check_whole("compress.fine_tune_epochs", self.fine_tune_epochs, 0)
+        for name, least in (("learning_rate", "above 0"), ("weight_decay", "at least 0")):
+            value = getattr(self, name)
+            within = value is None or (0 <= value < math.inf and (value > 0 or name == "weight_decay"))
+            _check(within, f"compress.{name}", value, f"a finite number, {least}")
         own = self.masks is None or self.cycles == 1
         _check(own, "compress.cycles", self.cycles, "1 where compress.masks says what goes")
         recovers = self.cycles == 1 or self.fine_tune_epochs > 0
@@ -214,6 +223,8 @@ class Recipe:
         has_prior = isinstance(self.inference, MeanField | SgMcmc | Hmc)
         right = f"0 where inference.method is '{self.inference.method}': it has a prior"
         _check(self.fit.weight_decay == 0 or not has_prior, "fit.weight_decay", self.fit.weight_decay, right)
+        again = self.compress.weight_decay
+        _check(not again or not has_prior, "compress.weight_decay", again, right)
         self._check_moves()
         wanted, listed = self.form.members, self._listed
         right = f"at most {listed}, as many as the posterior is made of"
@@ -237,6 +248,10 @@ class Recipe:
                 f"left out where inference.method is '{method}', which has steps of its own",
             )
             _check(value == getattr(Fit(), key), f"fit.{key}", value, right)
+            if key == "learning_rate":
+                _check(
+                    self.compress.learning_rate is None, "compress.learning_rate", self.compress.learning_rate, right
+                )
         if isinstance(self.inference, SgMcmc):
             momentum = self.inference.momentum
             _check(

@@ -13,18 +13,18 @@ from torch import Tensor
 from bitsback.compress.masks import Masked, prune
 from bitsback.compress.schedule import Cycles, prune_in_cycles
 from bitsback.given.params import Params
-from bitsback.given.weights import load_weights
 from bitsback.policy.choice import to_toml as policy_toml
 from bitsback.posterior import fit as training
 from bitsback.posterior import store
 from bitsback.posterior.contract import Posterior
 from bitsback.posterior.fit import Progress
+from bitsback.posterior.loop import FitSettings
 from bitsback.posterior.store import Stored
 from bitsback.recipe.sections import Recipe
 from bitsback.recipe.text import to_toml
-from bitsback.run import portrait
+from bitsback.run import given_masks, portrait
 from bitsback.run.fit import dense, fitted_at, from_stored
-from bitsback.run.fitted import FittedNetwork, at_mean, examples, likelihood
+from bitsback.run.fitted import FittedNetwork, at_mean, chain_ends, examples, likelihood
 from bitsback.run.folder import RunFolder
 from bitsback.run.identity import check_data
 from bitsback.run.materials import Materials, fit_settings, inference
@@ -103,17 +103,27 @@ class _Recovery:
 
     def _fit(self, posterior: Posterior, masks: Params, cycle: int, checkpoint: Path) -> Stored:
         recipe, data = self.materials.recipe, self.materials.data
+        network = self.materials.traces.train
         fitted = training.fit(
-            at_mean(self.materials.traces.train, posterior),
+            at_mean(network, posterior),
             inference(recipe).starting_at(posterior),
             likelihood(data),
             examples(data, data.train),
-            replace(fit_settings(recipe), epochs=recipe.compress.fine_tune_epochs, seed=recipe.seed + cycle),
+            _settings(recipe, cycle),
             masks=masks,
+            starts=chain_ends(network, posterior),
             path=checkpoint,
             watch=self.watch,
         )
         return Stored(fitted.posterior, fitted.log_noise, recipe.temperature, fitted.history, masks)
+
+
+def _settings(recipe: Recipe, cycle: int) -> FitSettings:
+    """Those of the fit, but for what the recipe says of fine-tuning."""
+    asked, settings = recipe.compress, fit_settings(recipe)
+    said = {"learning_rate": asked.learning_rate, "weight_decay": asked.weight_decay}
+    optimization = replace(settings.optimization, **{key: each for key, each in said.items() if each is not None})
+    return replace(settings, epochs=asked.fine_tune_epochs, seed=recipe.seed + cycle, optimization=optimization)
 
 
 def _pruned(recipe: Recipe, posterior: Posterior, recovery: _Recovery) -> Masked:
@@ -121,7 +131,7 @@ def _pruned(recipe: Recipe, posterior: Posterior, recovery: _Recovery) -> Masked
     recover = asked.fine_tune_epochs > 0
     if asked.masks is None:
         return prune_in_cycles(posterior, asked.policy, Cycles(asked.cycles, recover=recover), recovery)
-    pruned = prune(posterior, load_weights(Path(asked.masks)))
+    pruned = prune(posterior, given_masks.read(Path(asked.masks)))
     return prune(recovery(pruned, pruned.masks, 1), pruned.masks) if recover else pruned
 
 

@@ -153,6 +153,19 @@ def at_mean(network: Network, posterior: Posterior) -> Network:
     )
 
 
+def chain_ends(network: Network, posterior: Posterior) -> list[Params]:
+    """Where chains that go on from a posterior's start: at the last value of each; none where they are not several."""
+    listing = posterior.listing
+    if listing is None or listing.chains == 1:
+        return []
+    drawn = posterior.sample(listing.values, torch.Generator())
+    each = listing.values // listing.chains
+    return [
+        {name: stack[(chain + 1) * each - 1] for name, stack in drawn.items() if name in network.params}
+        for chain in range(listing.chains)
+    ]
+
+
 def check_same_params(network: Network, other: Network) -> None:
     """Refuse two networks of which one cannot start at the other's params.
 

@@ -7,10 +7,10 @@ import torch
 from bitsback.compress.masks import masks_for, prune
 from bitsback.given.dataset import Dataset
 from bitsback.given.network import Network
-from bitsback.given.weights import load_weights
 from bitsback.lower.build.onnx import check_exports
 from bitsback.moments.own import OwnRules
 from bitsback.posterior.mean_field import MeanFieldPosterior
+from bitsback.run import given_masks
 from bitsback.run.fitted import units
 from bitsback.run.forms import own, smallest
 from bitsback.run.materials import Materials
@@ -43,6 +43,7 @@ def rehearse_all(materials: Materials) -> None:
     Raises:
         PolicyError: The policy or a mask does not fit.
         NetworkError: The file of masks is missing or damaged.
+        RunError: The run that has the masks lacks them, or is damaged.
         ExportError: As for `rehearse`.
     """
     asked = materials.recipe
@@ -50,7 +51,7 @@ def rehearse_all(materials: Materials) -> None:
     if asked.compress.masks is None:
         masks_for(posterior, asked.compress.policy)
     else:
-        prune(posterior, load_weights(Path(asked.compress.masks)))
+        prune(posterior, given_masks.read(Path(asked.compress.masks)))
     rehearse(materials)
 
 
