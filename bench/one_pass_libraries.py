@@ -16,7 +16,7 @@ from bitsback.lower.build.tuning.database import Database
 from bitsback.lower.build.tuning.search import Job, search
 from bitsback.lower.build.tuning.shape import shape_of
 from bitsback.lower.run.native.library import Call, Entry, open_library
-from bitsback.lower.run.native.plan import Plan, Product
+from bitsback.lower.run.native.plan import Plan, Weighted
 from bitsback.lower.run.native.record import library_from, library_record, plan_from, plan_record
 from bitsback.lower.run.native.targets import runnable
 from bitsback.lower.run.native.tiles import Tile
@@ -82,7 +82,8 @@ class Kept:
         """Names the posterior, and the code that traces and compiles."""
         root, found = Path(bitsback.__file__).parent, hashlib.sha256()
         sources = (path for folder in _SOURCES for path in sorted((root / folder).rglob("*.py")))
-        for path in (self.run / "posterior.safetensors", *sources):
+        results = (self.run / f"{name}.safetensors" for name in ("posterior", "compressed"))
+        for path in (*(each for each in results if each.exists()), *sources):
             found.update(path.read_bytes())
         return found.hexdigest()[:12]
 
@@ -90,7 +91,7 @@ class Kept:
         """The fastest tiles that trials found; trials are shared by all layers of one shape."""
         if not self.trials:
             return {}
-        products = {index: step for index, step in enumerate(plan.steps) if isinstance(step, Product)}
+        products = {index: step for index, step in enumerate(plan.steps) if isinstance(step, Weighted)}
         database, found = Database(self.folder / "tuning.jsonl"), {}
         for shape in {shape_of(plan, step, batch) for step in products.values()}:
             job = Job({shape: 1}, Here(), runnable()[0])

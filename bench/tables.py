@@ -13,7 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import one_pass_tables, python_reference, recipe_reference, weight_pruning_tables
+from bench import (
+    one_pass_tables,
+    python_reference,
+    recipe_reference,
+    shared_ensemble_tables,
+    weight_pruning_tables,
+)
 from bench.markdown import fill, places, table
 from bitsback.errors import BitsbackError, DataError
 from bitsback.measure.journal import Journal, Measurement, latest
@@ -49,6 +55,15 @@ TABLES = {
     "cold_start": Table("cold_start.jsonl", ratios),
     "one_pass_quality": Table("one_pass.jsonl", one_pass_tables.quality, one_pass_tables.is_quality),
     "one_pass_latency": Table("one_pass.jsonl", one_pass_tables.latency, one_pass_tables.is_latency),
+    "shared_ensemble_quality": Table(
+        "shared_ensemble.jsonl", shared_ensemble_tables.quality, shared_ensemble_tables.is_quality
+    ),
+    "shared_ensemble_bytes": Table(
+        "shared_ensemble.jsonl", shared_ensemble_tables.sizes, shared_ensemble_tables.is_bytes
+    ),
+    "shared_ensemble_latency": Table(
+        "shared_ensemble.jsonl", shared_ensemble_tables.latency, shared_ensemble_tables.is_latency
+    ),
     "weight_pruning_accuracy": Table("weight_pruning.jsonl", weight_pruning_tables.accuracy),
     "weight_pruning_uncertainty": Table("weight_pruning.jsonl", weight_pruning_tables.uncertainty),
     "weight_pruning_worth": Table("weight_pruning.jsonl", weight_pruning_tables.worth),

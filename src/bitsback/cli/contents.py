@@ -57,6 +57,7 @@ def _lines(path: Path, size: int, sections: dict[str, int], manifest: Manifest) 
         f"  answers    {', '.join(manifest.labels[:12]) or f'{manifest.outputs} targets'}",
         f"  sections   {', '.join(f'{name} {shown(each, _BYTES)}' for name, each in sections.items())}",
         f"  tensors    {_tensors(manifest)}",
+        *(f"    {line}" for line in _each_tensor(manifest)),
         *(f"  library    {line}" for line in _libraries(manifest)),
     ]
     temperature = manifest.recipe.get("temperature")
@@ -102,4 +103,16 @@ def _libraries(manifest: Manifest) -> list[str]:
 
 def _tensors(manifest: Manifest) -> str:
     packed = sum(each.encoding == "bitmap" for each in manifest.tensors)
-    return f"{len(manifest.tensors)}, of which {packed} without their zeros"
+    shared = sum(each.encoding == "members" for each in manifest.tensors)
+    stacks = f", {shared} of what their members share" if shared else ""
+    return f"{len(manifest.tensors)}, of which {packed} without their zeros{stacks}"
+
+
+def _each_tensor(manifest: Manifest) -> list[str]:
+    """Where every byte of the weights goes, the largest first."""
+    ordered = sorted(manifest.tensors, key=lambda each: -each.size)
+    width = min(max((len(each.name) for each in ordered), default=0), 44)
+    return [
+        f"{each.name:{width}}  {f'{each.dtype} {list(each.shape)}':26} {each.encoding:8}{each.size:>12,} bytes"
+        for each in ordered
+    ]

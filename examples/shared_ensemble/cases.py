@@ -1,0 +1,83 @@
+"""The networks and data sets that the study looks at: two recipes each, beside this file."""
+
+import shlex
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bitsback.given.dataset import Dataset
+from bitsback.recipe.sections import Recipe
+from bitsback.recipe.text import read
+from bitsback.run.compress import compress, compressed
+from bitsback.run.fit import dense, fit
+from bitsback.run.fitted import FittedNetwork
+from bitsback.run.materials import Materials
+from bitsback.run.watcher import Watcher
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network on one data set.
+
+    Attributes:
+        kind: the name that its two recipes begin with.
+        dataset: what it is fitted to.
+        counts: how many members its ensembles have.
+    """
+
+    kind: str
+    dataset: str
+    counts: tuple[int, ...] = (32, 16, 8)
+
+    def asked(self, part: str, data: Path) -> Recipe:
+        """The recipe of the "structure" or of the "members", its data found in a folder of named sets."""
+        recipe = read(_HERE / f"{self.kind}_{part}.toml")
+        return replace(recipe, data=replace(recipe.data, name=self.dataset, folder=str(data.resolve())))
+
+
+CASES = {
+    "mlp-mnist": Case("mlp", "mnist"),
+    "mlp-fashion-mnist": Case("mlp", "fashion-mnist"),
+}
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What the study looks at in one case.
+
+    Attributes:
+        structure: one network, pruned in cycles, whose masks all members have.
+        dense: the members before.
+        shared: the members inside that structure.
+        data: their data set.
+    """
+
+    structure: FittedNetwork
+    dense: FittedNetwork
+    shared: FittedNetwork
+    data: Dataset
+
+
+def fitted(name: str, data: Path, runs: Path) -> Fitted:
+    """All of a case, fitted and pruned or found in its two run folders.
+
+    Raises:
+        BitsbackError: Its data are not there, or a folder holds another run.
+    """
+    case = CASES[name]
+    command = shlex.join(["python", "-m", "examples.shared_ensemble", "--only", name])
+    runs.mkdir(parents=True, exist_ok=True)
+    structure, _ = _pruned(runs / f"{name}-structure", case.asked("structure", data), command)
+    asked = case.asked("members", data)
+    masks = str((runs / f"{name}-structure").resolve())
+    shared, before = _pruned(runs / name, replace(asked, compress=replace(asked.compress, masks=masks)), command)
+    return Fitted(structure, before[0], shared, before[1].data)
+
+
+def _pruned(folder: Path, asked: Recipe, command: str) -> tuple[FittedNetwork, tuple[FittedNetwork, Materials]]:
+    watcher = Watcher(tell=lambda words: print(words, file=sys.stderr))
+    run, materials, _ = fit(folder, asked, watcher, command=command)
+    pruned = compressed(run, materials) if run.has("compressed") else compress(run, materials, watch=watcher.watch)
+    return pruned, (dense(run, materials), materials)
