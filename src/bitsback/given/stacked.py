@@ -95,6 +95,8 @@ def _over_members(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         return _concatenated(*args)
     if target is _aten.embedding.default and not isinstance(args[1], Stack):
         return Stack(args[0].tensor[:, args[1]])
+    if target is _aten.batch_norm.default and any(isinstance(each, Stack) for each in args[1:5]):
+        return _normed_channels(*args)
     if target is _aten.linear.default and _axes(args[0]) > 2:
         return _matrix_product(*args)
     leaves, spec = pytree.tree_flatten((args, kwargs))
@@ -134,6 +136,16 @@ def _grouped_convolution(  # one member's channels form one group; a shared inpu
     bias = None if bias is None else _spread(bias, members).flatten()
     outputs = target(folded, weight.flatten(0, 1), bias, stride, padding, dilation, groups * members)
     return Stack(outputs.reshape(outputs.shape[0], members, -1, *outputs.shape[-axes:]).transpose(0, 1))
+
+
+def _normed_channels(inputs: Any, *args: Any) -> Stack:  # params and statistics of each member: members are channels
+    sides, rest = args[:4], args[4:]
+    members = next(value.tensor.shape[0] for value in (inputs, *sides) if isinstance(value, Stack))
+    folded = _spread(inputs, members).transpose(0, 1).flatten(1, 2)
+    outputs = _aten.batch_norm.default(
+        folded, *(None if each is None else _spread(each, members).flatten() for each in sides), *rest
+    )
+    return Stack(outputs.unflatten(1, (members, -1)).transpose(0, 1))
 
 
 def _matrix_product(inputs: Any, weight: Any, bias: Any = None) -> Stack:

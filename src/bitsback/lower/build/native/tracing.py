@@ -182,12 +182,12 @@ class Steps:
         if whole is None or rest or node.kwargs:
             raise self.refuse(node, "one of the two must be whole, and neither can be multiplied")
         other = second if whole is first else first
+        if self.stacked[first.source] != self.stacked[second.source]:
+            raise self.refuse(node, "of the two, one has members, and the other is what all have in common")
         if not self._covers(other, self.maps[whole.source]):
             raise self.refuse(
                 node, f"both must be of one shape, with zeros before the channels in multiples of {LANES}"
             )
-        if self.stacked[first.source] != self.stacked[second.source]:
-            raise self.refuse(node, "of the two, one has members, and the other is what all have in common")
         random = self.random[first.source] or self.random[second.source]
         target = self.add(self.maps[whole.source], random=random, stacked=self.stacked[whole.source])
         self.steps.append(Sum(whole, other, target))

@@ -1,7 +1,7 @@
 """The database of tuning: every trial as one line of JSON, which another artifact or a later run finds again.
 
 ```
-{"format":"bitsback-tuning","layout":3,"version":1}
+{"format":"bitsback-tuning","layout":4,"version":1}
 {"device":"AMD EPYC (x86_64)","target":"x86-64-v3","shape":{...},"tile":{...},"beside":{...},"seconds":...,...}
 ```
 

@@ -232,10 +232,7 @@ def arrange(plan: Plan, batch: int, tiles: Mapping[int, Tile] | None = None) -> 
                 layers[index] = _layer(plan, step, at, (tile, sums), constants)
             else:
                 member_layers[index] = _member_layer(plan, step, at, tile, constants)
-    table = np.zeros((plan.outputs + 1, padded(len(plan.points))), np.float32)
-    table[:-1, : len(plan.points)] = plan.points.T
-    table[-1, : len(plan.points)] = 1
-    points = constants.add(table)
+    points = constants.add(_table(plan))
     scale, shift, noise = (constants.add(each) for each in (plan.target_scale, plan.target_shift, plan.noise_var.sum()))
     end = sums + max((each.room_size for each in layers.values()), default=0)
     correlation = None
@@ -244,17 +241,17 @@ def arrange(plan: Plan, batch: int, tiles: Mapping[int, Tile] | None = None) -> 
         end = correlation.root + plan.outputs * padded(plan.outputs)
     numbers = np.concatenate(constants.parts)
     return Arrangement(
-        at,
-        numbers,
-        end,
-        (standard[0], standard[1]),
-        layers,
-        member_layers,
-        points,
-        size,
-        (scale, shift, noise),
+        at, numbers, end, (standard[0], standard[1]), layers, member_layers, points, size, (scale, shift, noise),
         correlation,
-    )
+    )  # fmt: skip
+
+
+def _table(plan: Plan) -> np.ndarray:
+    """The points of a classification's outputs, filled up to whole vectors, and which of a row are points."""
+    table = np.zeros((plan.outputs + 1, padded(len(plan.points))), np.float32)
+    table[:-1, : len(plan.points)] = plan.points.T
+    table[-1, : len(plan.points)] = 1
+    return table
 
 
 def _member_layer(

@@ -84,14 +84,7 @@ def plan_from(content: object, tensors: Mapping[str, np.ndarray]) -> Plan:
         ArtifactError: its numbers do not fit one another.
     """
     fields, named = Fields(content, "the plan"), NamedTensors(tensors)
-    task, shape = fields.of("task", str), fields.each("input_shape", int)
-    if task not in {"classification", "regression"}:
-        raise ArtifactError(f"the plan's task is {task!r:.80}; it must be classification or regression")
-    if len(shape) not in {1, 3} or not all(0 < axis <= MOST for axis in shape):
-        raise ArtifactError(f"the plan's input_shape is {str(shape)[:80]}; it must be (C, H, W) or (D,)")
-    members = fields.of("members", int)
-    if not 0 < members <= MOST:
-        raise ArtifactError(f"the plan has {members} members; it must have 1 to {MOST}")
+    task, shape, members = _head(fields)
     steps, values = _steps(fields, named, Value(_input(shape), random=False), members)
     correlated = fields.of("correlated", bool)
     fields.close()
@@ -128,6 +121,22 @@ def plan_from(content: object, tensors: Mapping[str, np.ndarray]) -> Plan:
 
 _OF_OUTPUTS = {"target_scale": -np.inf, "target_shift": -np.inf, "noise_var": 0.0}
 """What a plan has for each output, and the least that each number may be."""
+
+
+def _head(fields: Fields) -> tuple[str, tuple[int, ...], int]:
+    """What a plan does, the shape of its inputs, and how many members it has.
+
+    Raises:
+        ArtifactError: one of them cannot be.
+    """
+    task, shape, members = fields.of("task", str), fields.each("input_shape", int), fields.of("members", int)
+    if task not in {"classification", "regression"}:
+        raise ArtifactError(f"the plan's task is {task!r:.80}; it must be classification or regression")
+    if len(shape) not in {1, 3} or not all(0 < axis <= MOST for axis in shape):
+        raise ArtifactError(f"the plan's input_shape is {str(shape)[:80]}; it must be (C, H, W) or (D,)")
+    if not 0 < members <= MOST:
+        raise ArtifactError(f"the plan has {members} members; it must have 1 to {MOST}")
+    return task, shape, members
 
 
 def _classes(last: Value, members: int) -> int:
