@@ -98,3 +98,21 @@ def test_what_is_missing_or_cannot_be_is_named(machine, monkeypatch):
     monkeypatch.setitem(sys.modules, "tvm_ffi", None)
     with pytest.raises(MissingExtraError, match=r'pip install "bitsback\[native\]"'):
         load(golden.NATIVE, native=True)
+
+
+@pytest.mark.parametrize(
+    ("borrowed", "said"),
+    [
+        ({"1.mean": {"tensor": "kernel", "shape": [1] * 70 + [24]}}, "no tensor of the program that has the shape"),
+        ({"1.mean": {"tensor": "nothing", "shape": [3, 1, 2, 2]}}, "no tensor of the program"),
+        ({f"{index}.mean": {"tensor": "kernel", "shape": [2, 4, 3, 1]} for index in range(1, 9)}, "are 8 tensors"),
+        ([], "a JSON object belongs"),
+    ],
+)
+def test_what_a_plan_cannot_borrow_is_refused(machine, tmp_path, borrowed, said):
+    machine(*TARGETS, opens=lambda plan, library: library)
+    found = golden.native()
+    manifest = replace(found.manifest, plan={**found.manifest.plan, "borrowed": borrowed})
+    write(tmp_path / "model.bitsback", replace(found, manifest=manifest))
+    with pytest.raises(ArtifactError, match=said):
+        load(tmp_path / "model.bitsback", native=True)

@@ -61,6 +61,9 @@ def _decoded_pattern(reader: Reader, rows: int, columns: int) -> np.ndarray:
         raise ArtifactError(f"its pattern is coded in way {how}; there are 0 to 3")
     of_rows = numbers.decode(reader, rows) if how & _ROWS else np.zeros(rows, np.int64)
     of_columns = numbers.decode(reader, columns) if how & _COLUMNS else np.zeros(columns, np.int64)
+    for side, most in ((of_rows, columns), (of_columns, rows)):
+        if not (side >= 0).all() or not (side <= _classes(np.array([most]))[0]).all():
+            raise ArtifactError("a row or column of its pattern is of a class that keeps more than there is")
     context = _contexts(how, of_rows, of_columns)
     kept = np.zeros((rows, columns), bool)
     for each in np.unique(context):

@@ -116,6 +116,10 @@ def _plan(artifact: Artifact) -> Plan:
     twice = next(iter(tensors.keys() & fields.found.keys()), None)
     if twice is not None:
         raise ArtifactError(f"{fields.where} has {twice!r:.80}, which the plan has too")
+    if len(fields.found) > len(artifact.weights):
+        raise ArtifactError(
+            f"{fields.where} are {len(fields.found)} tensors, and the program has {len(artifact.weights)}"
+        )
     tensors |= {name: _lent(artifact.weights, fields, name) for name in fields.found}
     plan = plan_from(content, tensors)
     _check_same(artifact, plan)
@@ -144,7 +148,12 @@ def _lent(weights: Mapping[str, np.ndarray], borrowed: Fields, name: str) -> np.
     fields = Fields(borrowed.of(name, dict), f"what the plan borrows as {name!r:.80}")
     lender, shape = fields.of("tensor", str), fields.each("shape", int)
     fields.close()
-    if lender not in weights or len(shape) < _AXES or min(shape) < 1 or math.prod(shape) != weights[lender].size:
+    if (
+        lender not in weights
+        or len(shape) not in {_AXES, _AXES + 1}
+        or min(shape) < 1
+        or math.prod(shape) != weights[lender].size
+    ):
         raise ArtifactError(f"{fields.where} is no tensor of the program that has the shape {str(shape)[:80]}")
     return np.ascontiguousarray(np.moveaxis(weights[lender].reshape(shape), -3, -1))
 

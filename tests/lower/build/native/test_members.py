@@ -17,9 +17,9 @@ from bitsback.given.reference import REFERENCE
 from bitsback.lower.build.native.library import build
 from bitsback.lower.build.native.lowering import lower
 from bitsback.lower.build.native.tracing import plan_of
-from bitsback.lower.run.native.library import Entry, open_library
+from bitsback.lower.run.native.library import Entry, Library, open_library
 from bitsback.lower.run.native.members import MemberProduct
-from bitsback.lower.run.native.record import plan_from, plan_record
+from bitsback.lower.run.native.record import library_from, library_record, plan_from, plan_record
 from bitsback.lower.run.native.targets import runnable
 from bitsback.lower.run.native.tiles import Tile
 from bitsback.policy.choice import Choice, Policy
@@ -230,3 +230,45 @@ def test_aarch64_code_answers_the_same_under_emulation():
     lowered = lower(of, "aarch64", [Entry(1), Entry(3)], inputs_of(of.input_shape, 4))
     assert lowered.compared.device == "emulated-aarch64"
     assert lowered.compared.difference < 1e-5
+
+
+class Flattened(nn.Module):
+    """A layer that is read under two other names, by a ReLU and by a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.third = nn.Conv2d(1, 8, 2), nn.Linear(72, 3), nn.Linear(72, 3)
+
+    def forward(self, inputs):
+        x = self.first(inputs)
+        return self.second(torch.relu(x.flatten(1))) + self.third(x.flatten(1))
+
+
+def test_a_relu_is_not_fused_where_others_read_what_it_reads_under_another_name():
+    plan = plan_of(program((Flattened, (1, 4, 4))))
+    assert not any(getattr(step, "rectified", False) for step in plan.steps)
+
+
+def test_groups_of_a_layer_that_all_members_share_are_refused_by_name():
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Conv2d(8, 8, 2, groups=2), nn.Linear(72, 3)
+
+        def forward(self, inputs):
+            return self.last(torch.relu(self.first(inputs)).flatten(1))
+
+    network = trace(Shared(), (8, 4, 4), deterministic=["first.*"])
+    units = Units("classification", Normalization((0.3,) * 8, (0.7,) * 8), None, torch.empty(0))
+    of = EnsembleForm(4).program(network, posterior_over(network, std=0.1), units)
+    with pytest.raises(ExportError, match="groups 2"):
+        plan_of(of)
+
+
+def test_tiles_that_lie_are_refused():
+    plan = plan_of(program("vectors"))
+    for change, said in (({"step": -9}, "tiles of steps"), ({"unroll": 2**16}, "65536 numbers at a time")):
+        content = library_record(Library("x86-64", b"", (Entry(1),)), plan)
+        content["entries"][0]["tiles"][0].update(change)
+        with pytest.raises(ArtifactError, match=said):
+            library_from(content, np.zeros(0, np.uint8), plan)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.fx import Node
 
+from bitsback.form.members import StoredStack
 from bitsback.given.stacked import Stack
 from bitsback.lower.build.native.layer_weights import Value, inputs_of, member_values, reshaped
 from bitsback.lower.run.native.members import MemberProduct
@@ -17,13 +18,16 @@ if TYPE_CHECKING:
     from bitsback.lower.build.native.tracing import Steps
 
 _aten = torch.ops.aten
+SAME = {_aten.dropout.default, _aten.contiguous.default, _aten.clone.default, _aten.alias.default}
+"""What gives its input back, in use."""
 _FLAT = {_aten.flatten.using_ints, _aten.view.default, _aten.reshape.default}
 
 
 def _convolution(made: "Steps", node: Node, view: View, weight: Value, bias: Value | None = None, *how: Any) -> View:
+    several = made.stacked[view.source] or any(isinstance(each, Stack | StoredStack) for each in (weight, bias))
     given: tuple[Any, ...] = (*how, *((1, 1), (0, 0), (1, 1), 1)[len(how) :])
     stride, padding, dilation, groups = given
-    if isinstance(padding, str) or _pair(dilation) != (1, 1) or (groups != 1 and made.members == 1):
+    if isinstance(padding, str) or _pair(dilation) != (1, 1) or (groups != 1 and not several):
         raise made.refuse(node, f"padding {padding!r}, dilation {dilation}, groups {groups}")
     sliding = (_pair(stride), _pair(padding))
     return made.layer(view, (weight, bias), sliding, groups=groups, factored=made.factored)
@@ -40,7 +44,7 @@ def _norm(made: "Steps", node: Node, view: View, *args: Any) -> View:
     weight, bias, mean, var, training, _, epsilon, *_ = args
     before = made.steps[-1] if made.steps else None
     follows = isinstance(before, Product | MemberProduct) and before.target == view.source
-    if training or not follows or len(_source(node).users) > 1 or getattr(before, "rectified", False):
+    if training or not follows or not _alone(node) or getattr(before, "rectified", False):
         raise made.refuse(node, "it follows no layer of weights, or has no statistics of its own")
     assert isinstance(before, Product | MemberProduct)
     several = isinstance(before, MemberProduct)
@@ -61,15 +65,19 @@ def _norm(made: "Steps", node: Node, view: View, *args: Any) -> View:
     return view
 
 
-def _source(node: Node) -> Node:
-    found = node.args[0]
-    assert isinstance(found, Node)
-    return found
+def _alone(node: Node) -> bool:
+    """Whether nothing but a node reads what it reads, under whatever name."""
+    source = node.args[0]
+    while isinstance(source, Node) and len(source.users) == 1:
+        if source.target not in SAME | _FLAT:
+            return True
+        source = source.args[0]
+    return False
 
 
 def _relu(made: "Steps", node: Node, view: View) -> View:
     before = made.steps[-1] if made.steps else None
-    if isinstance(before, MemberProduct) and before.target == view.source and len(_source(node).users) == 1:
+    if isinstance(before, MemberProduct) and before.target == view.source and _alone(node):
         made.steps[-1] = replace(before, rectified=True)
         return view
     target = made.follow(view.source, made.maps[view.source])

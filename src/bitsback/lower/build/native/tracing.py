@@ -16,14 +16,13 @@ from bitsback.given.network import Network
 from bitsback.given.stacked import Stack
 from bitsback.lower.build.native.compact import factored as compact_factored
 from bitsback.lower.build.native.layer_weights import Value, of_all, of_members
-from bitsback.lower.build.native.operators import MAKERS
+from bitsback.lower.build.native.operators import MAKERS, SAME
 from bitsback.lower.run.native.lanes import LANES, padded
 from bitsback.lower.run.native.members import MemberProduct
 from bitsback.lower.run.native.plan import Average, Map, Plan, Product, Step, Sum, View
 from bitsback.moments.interpret import place
 
 _aten = torch.ops.aten
-_SAME = {_aten.dropout.default, _aten.contiguous.default, _aten.clone.default, _aten.alias.default}
 _ADDS = {_aten.add.Tensor, _aten.add_.Tensor}
 _IN_VECTORS = {
     *_ADDS, _aten.relu.default, _aten.relu_.default, _aten.max_pool2d.default, _aten.mean.dim,
@@ -108,7 +107,7 @@ class Steps:
     def _node(self, node: Node) -> Any:
         args: list[Any] = [self.env.get(arg) if isinstance(arg, Node) else arg for arg in node.args]
         one = isinstance(args[0], View) and args[0] == View(args[0].source)
-        if node.target in _SAME:
+        if node.target in SAME:
             return args[0]
         if node.target is _aten.slice.Tensor and isinstance(args[0], View):
             return self._sliced(node, args[0], [*args[1:], *(0, 0, _END, 1)[len(args) - 1 :]])

@@ -19,9 +19,13 @@ _LEAST = 200_000
 """Multiply-adds of a call: less is lost in what the call itself takes."""
 
 
+_FEWEST = 1000
+"""Multiply-adds that a layer counts for at least: one that keeps nothing still writes its biases."""
+
+
 def repeats(shape: Shape) -> int:
     """How often a function of `compiled` computes its product."""
-    return -(-_LEAST // shape.operations)
+    return -(-_LEAST // max(shape.operations, _FEWEST))
 
 
 def compiled(shape: Shape, tile: Tile, target: str) -> Library:

@@ -10,6 +10,9 @@ from bitsback.lower.run.native.layout import Place
 from bitsback.lower.run.native.members import MemberProduct, MemberWeights
 from bitsback.lower.run.native.tiles import Tile
 
+_UNROLL = 8
+"""At most so many numbers are added up at a time where an output has fewer weights: what is missing is filled up."""
+
 
 @dataclass(frozen=True)
 class KeptWeights:
@@ -81,8 +84,11 @@ def check_tile(tile: Tile, weights: MemberWeights) -> None:
     """Refuse a tile that a layer of members cannot have.
 
     Raises:
-        ArtifactError: its outputs do not go together in whole blocks of one group.
+        ArtifactError: its outputs do not go together in whole blocks of one group, or it adds up more at a time than there is.
     """
+    most = max(weights.kept[0].size, _UNROLL)
+    if tile.unroll > most:
+        raise ArtifactError(f"a tile that adds up {tile.unroll} numbers at a time is for a layer of at most {most}")
     outputs = weights.values.shape[1] // weights.groups
     if outputs % tile.vectors:
         raise ArtifactError(f"a tile of {tile.vectors} outputs does not divide the {outputs} of a layer's group")

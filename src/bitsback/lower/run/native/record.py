@@ -270,12 +270,12 @@ def _entry(fields: Fields, plan: Plan) -> Entry:
             raise ArtifactError(f"{each.where} is of step {step}, as one before it; there is one for each")
         tiles[step] = tile_from(each)
     fields.close()
-    for index, tile in tiles.items():
-        step = plan.steps[index] if index < len(plan.steps) else None
-        if isinstance(step, MemberProduct):
-            check_tile(tile, step.weights)
     products = [index for index, step in enumerate(plan.steps) if isinstance(step, Weighted)]
     if sorted(tiles) != products:
         raise ArtifactError(f"{fields.where} has tiles of steps {str(sorted(tiles))[:80]}, and products are {products}")
+    for index, tile in tiles.items():
+        step = plan.steps[index]
+        if isinstance(step, MemberProduct):
+            check_tile(tile, step.weights)
     _check_size(f"a batch of {batch} takes", _scratch(plan, batch))
     return Entry(batch, tiles)
