@@ -25,21 +25,29 @@ class Case:
         kind: the name that its two recipes begin with.
         dataset: what it is fitted to.
         counts: how many members its ensembles have.
+        weights: a file of published weights in the folder of data that its networks start at.
     """
 
     kind: str
     dataset: str
     counts: tuple[int, ...] = (32, 16, 8)
+    weights: Path | None = None
 
     def asked(self, part: str, data: Path) -> Recipe:
         """The recipe of the "structure" or of the "members", its data found in a folder of named sets."""
         recipe = read(_HERE / f"{self.kind}_{part}.toml")
-        return replace(recipe, data=replace(recipe.data, name=self.dataset, folder=str(data.resolve())))
+        recipe = replace(recipe, data=replace(recipe.data, name=self.dataset, folder=str(data.resolve())))
+        if self.weights is None:
+            return recipe
+        return replace(recipe, network=replace(recipe.network, weights=str(data.resolve() / self.weights)))
 
 
 CASES = {
     "mlp-mnist": Case("mlp", "mnist"),
     "mlp-fashion-mnist": Case("mlp", "fashion-mnist"),
+    "lenet5-mnist": Case("lenet5", "mnist"),
+    "lenet5-fashion-mnist": Case("lenet5", "fashion-mnist"),
+    "resnet20-cifar10": Case("resnet20", "cifar10-jpeg", (8,), Path("resnet-cifar10", "resnet20-12fca82f.th")),
 }
 
 

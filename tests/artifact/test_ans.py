@@ -63,6 +63,7 @@ def test_without_constriction_numpy_does_it(monkeypatch):
     [
         (lambda words: np.append(words, np.uint32(0)), "ends in a zero word"),
         (lambda words: np.append(words, np.uint32(7)), "does not end where its numbers do"),
+        (lambda words: np.append(words, np.full(100, 7, np.uint32)), "more words than its numbers need"),
     ],
 )
 def test_words_that_no_encoder_writes_are_refused(monkeypatch, engine, change, said):

@@ -41,6 +41,8 @@ WRONG = {
     "[compress]\ncycles = 0": "compress.cycles is 0",
     "[compress]\ncycles = 2": "compress.cycles is 2; it must be 1 unless compress.fine_tune_epochs",
     '[compress]\ncycles = 2\nfine_tune_epochs = 1\nmasks = "a"': "compress.cycles is 2; it must be 1 where compress.masks",
+    '[compress]\nmasks = "a"\nstart = "structure"': "compress.start is 'structure'; it must be left out unless compress.fine",
+    '[compress]\nmasks = "a"\nshared = ["0.*"]': "compress.shared is ['0.*']; it must be left out unless compress.fine",
     "[compress]\nlearning_rate = 0": "compress.learning_rate is 0.0; it must be a finite number, above 0",
     "[compress]\nweight_decay = -1": "compress.weight_decay is -1.0; it must be a finite number, at least 0",
     '[inference]\nmethod = "sghmc"\n[compress]\nlearning_rate = 0.1': "compress.learning_rate is 0.1; it must be left out",

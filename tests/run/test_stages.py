@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bitsback.errors import PromiseError, RunError
+from bitsback.errors import NetworkError, PromiseError, RecipeError, RunError
+from bitsback.form.ensemble import EnsembleForm
 from bitsback.recipe.sections import Abstain, Compress
 from bitsback.recipe.text import parse
 from bitsback.report.evidence import Variant, newest, value
@@ -127,6 +128,50 @@ def test_members_share_the_structure_of_another_run_and_go_on_from_their_own_wei
         mask = structure.masks.get(name, torch.ones(()))
         torch.testing.assert_close(stack, before[name] * mask, rtol=0, atol=1e-6)
     assert after.posterior.listing == dense(members, gather(recipe_of(members))).posterior.listing
+
+
+def test_members_may_start_at_the_structures_weights(copied_run, members):
+    structure = compressed(copied_run, gather(recipe_of(copied_run))).posterior.centre()
+    still = Compress(masks=str(copied_run.path), start="structure", fine_tune_epochs=1, learning_rate=1e-12)
+    after = compress(members, with_part(members, compress=still))
+    for name, stack in after.posterior.sample(3, torch.Generator()).items():
+        torch.testing.assert_close(stack, structure[name].expand_as(stack), rtol=0, atol=1e-6)
+
+
+def test_members_have_in_common_what_is_shared_and_differ_in_the_rest(copied_run, members):
+    structure = compressed(copied_run, gather(recipe_of(copied_run)))
+    half = Compress(masks=str(copied_run.path), shared=("1.*",), fine_tune_epochs=1, learning_rate=0.05)
+    after = compress(members, with_part(members, compress=half))
+    drawn, centre = after.posterior.sample(3, torch.Generator()), structure.posterior.centre()
+    assert set(drawn) == {name for name in after.network.params if not name.startswith("1.")}
+    assert set(after.masks) == set(structure.masks) & set(drawn)
+    assert all(not torch.equal(stack[0], stack[1]) for stack in drawn.values())
+    for name in ("1.weight", "1.bias"):
+        assert torch.equal(after.posterior.centre()[name], centre[name])
+    held = {name: each.ndim for name, each in after.program(EnsembleForm(3)).module.named_buffers()}
+    assert [held[name] for name in held if "1" in name and "weight" in name] == [2], held
+    again = compressed(members, gather(recipe_of(members)))
+    assert torch.equal(again.posterior.centre()["3.bias"], after.posterior.centre()["3.bias"])
+
+
+def test_what_is_shared_needs_a_network_that_has_it(copied_run, members, tmp_path):
+    from safetensors.torch import save_file
+
+    masks = compressed(copied_run, gather(recipe_of(copied_run))).masks
+    save_file(masks, tmp_path / "own.safetensors")
+    for path, shared, error, said in (
+        (copied_run.path, "conv.*", NetworkError, "matches 'conv.\\*'"),
+        (tmp_path / "own.safetensors", "1.*", RunError, "where '1.weight' is not there; the network has"),
+    ):
+        asked = Compress(masks=str(path), shared=(shared,), fine_tune_epochs=1)
+        with pytest.raises(error, match=said):
+            compress(members, with_part(members, compress=asked))
+
+
+def test_without_a_structure_nothing_can_be_taken_from_it(members):
+    for how, said in (({"start": "structure"}, "start is 'structure'"), ({"shared": ("1.*",)}, "shared is \\['1")):
+        with pytest.raises(RecipeError, match=said):
+            compress(members, with_part(members, compress=Compress(fine_tune_epochs=1, **how)))
 
 
 def test_a_run_without_masks_is_refused(members, tmp_path):

@@ -15,6 +15,8 @@ from bitsback.errors import ArtifactError
 PRECISION = 24
 BLOCK = 4096
 """Symbols of a block, but for the last one; each block is decoded by itself."""
+_TOGETHER = 256
+"""Blocks that numpy decodes at once: what they take in memory does not grow with the file."""
 _TOTAL = 1 << PRECISION
 _WORD = np.uint64(32)
 _MASK, _LOW = np.uint64(_TOTAL - 1), np.uint64(2**32 - 1)
@@ -80,9 +82,13 @@ def decode(words: Sequence[np.ndarray], count: int, of: Table) -> np.ndarray:
         ArtifactError: the words are none that an encoder writes.
     """
     sizes = [min(BLOCK, count - start) for start in range(0, count, BLOCK)]
+    if any(32 * len(block) > PRECISION * size + 64 for block, size in zip(words, sizes, strict=True)):
+        raise ArtifactError("a block of coded numbers has more words than its numbers need")
     coder = _constriction()
     if coder is None:
-        return decode_in_numpy(words, sizes, of)
+        groups = [slice(start, start + _TOGETHER) for start in range(0, len(sizes), _TOGETHER)]
+        parts = [decode_in_numpy(words[each], sizes[each], of) for each in groups]
+        return np.concatenate(parts) if parts else np.zeros(0, np.int32)
     model, found = _model(coder, of), []
     for block, size in zip(words, sizes, strict=True):
         try:

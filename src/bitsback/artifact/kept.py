@@ -114,8 +114,9 @@ def _decoded_values(reader: Reader, shape: tuple[int, int], dtype: np.dtype) -> 
         return np.frombuffer(reader.take(count * dtype.itemsize), dtype).reshape(shape)
     if how not in {_CODED, _DIFFERENCES} or dtype.kind not in "iu" or dtype.itemsize > 1:
         raise ArtifactError(f"its values of {dtype.name} are coded in way {how}")
-    centre = numbers.decode(reader, shape[0]) if how == _DIFFERENCES else np.zeros(shape[0], np.int64)
-    values = numbers.decode(reader, count).reshape(shape) + centre[:, None]
+    centre = numbers.decode(reader, shape[0]) if how == _DIFFERENCES else np.zeros(shape[0], np.int32)
+    values = numbers.decode(reader, count).reshape(shape)
+    values += centre[:, None]
     limits = np.iinfo(dtype)
     if values.size and not limits.min <= values.min() <= values.max() <= limits.max:
         raise ArtifactError(f"a value of it is no {dtype.name}")

@@ -6,6 +6,7 @@ from bitsback.artifact import ans
 from bitsback.errors import ArtifactError
 
 _MOST_KINDS = 2**16
+_FARTHEST = 2**30  # of the smallest number from 0: all fit 32 bits, and so does a difference added to a mean
 
 
 class Reader:
@@ -75,19 +76,19 @@ def encode(numbers: np.ndarray) -> bytes:
 
 
 def decode(reader: Reader, count: int) -> np.ndarray:
-    """So many numbers, int64.
+    """So many numbers, int32.
 
     Raises:
         ArtifactError: they are not what an encoder writes.
     """
     if not count:
-        return np.zeros(0, np.int64)
+        return np.zeros(0, np.int32)
     folded, kinds = reader.whole(), reader.whole()
     low = folded // 2 if folded % 2 == 0 else -(folded + 1) // 2
-    if not 0 < kinds <= _MOST_KINDS or abs(low) > 2**31:
+    if not 0 < kinds <= _MOST_KINDS or abs(low) > _FARTHEST:
         raise ArtifactError(f"it has {kinds} kinds of numbers from {low} on; at most {_MOST_KINDS} go")
     if kinds == 1:
-        return np.full(count, low, np.int64)
+        return np.full(count, low, np.int32)
     counts = np.array([reader.whole() for _ in range(kinds)], object)
     if sum(counts) != count or not counts[0] or not counts[-1]:
         raise ArtifactError(f"it says how often {sum(counts)} numbers come, and has {count}")
@@ -96,4 +97,4 @@ def decode(reader: Reader, count: int) -> np.ndarray:
     symbols = ans.decode(words, count, ans.table(counts))
     if not np.array_equal(np.bincount(symbols, minlength=kinds), counts.astype(np.int64)):
         raise ArtifactError("its numbers do not come as often as it says")
-    return symbols.astype(np.int64) + low
+    return np.add(symbols, np.int32(low), dtype=np.int32)

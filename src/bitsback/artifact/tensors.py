@@ -102,7 +102,7 @@ def pack(name: str, array: np.ndarray, offset: int) -> tuple[StoredTensor, bytes
     encoding, data = "dense", flat.tobytes()
     if _bitmap_bytes(flat.size) + int(marked.sum()) * dtype.itemsize < len(data):
         encoding, data = "bitmap", np.packbits(marked, bitorder="little").tobytes() + flat[marked].tobytes()
-    if array.ndim > 2 and flat.size and (dtype.itemsize == 1 or encoding == "bitmap"):
+    if array.ndim > 2 and flat.size:
         shared = kept.encode(flat.reshape(array.shape))
         if -(-flat.nbytes // MOST_TIMES) <= len(shared) < len(data):
             encoding, data = "members", shared
@@ -168,6 +168,8 @@ def _unpack_members(stored: StoredTensor, data: memoryview) -> np.ndarray:
         return kept.decode(data, stored.shape, DTYPES[stored.dtype])
     except ArtifactError as error:
         raise ArtifactError(f"tensor {stored.name!r} is damaged: {error}") from error
+    except MemoryError as error:
+        raise ArtifactError(f"tensor {stored.name!r} of shape {stored.shape} does not fit in memory") from error
 
 
 def _unpack_bitmap(stored: StoredTensor, data: memoryview, integer: str) -> np.ndarray:

@@ -9,7 +9,7 @@ import fnmatch
 import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,7 @@ class Network:
         deterministic: parameters that stay points in every posterior, by name, with the reason.
         input_shape: the shape of one input.
         outputs: the number of outputs per input.
+        held: names of parameters and buffers that training leaves as they are, the same in every sample.
     """
 
     graph: GraphModule
@@ -43,6 +44,7 @@ class Network:
     deterministic: dict[str, str]
     input_shape: tuple[int, ...]
     outputs: int
+    held: frozenset[str] = frozenset()
 
     @property
     def bayesian(self) -> tuple[str, ...]:
@@ -52,6 +54,40 @@ class Network:
     def __call__(self, tensors: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
         """The network's outputs `[B, outputs]` for inputs `[B, *input_shape]` under the given params and buffers."""
         return self.graph(*(tensors[name] for name in self.names), inputs)[0]
+
+    def at(self, values: Mapping[str, Tensor]) -> "Network":
+        """With copies of other values of the params and buffers, of those that are given."""
+        params, buffers = (
+            {name: values.get(name, tensor).detach().clone() for name, tensor in tensors.items()}
+            for tensors in (self.params, self.buffers)
+        )
+        return replace(self, params=params, buffers=buffers)
+
+
+def hold(network: Network, patterns: Sequence[str], values: Mapping[str, Tensor]) -> Network:
+    """The network with some tensors at given values that training leaves as they are.
+
+    Args:
+        network: traced.
+        patterns: over the names of params and buffers, such as `conv1.*`.
+        values: by name.
+
+    Raises:
+        NetworkError: a pattern matches nothing.
+    """
+    names = [*network.params, *network.buffers]
+    held: set[str] = set()
+    for pattern in patterns:
+        matched = fnmatch.filter(names, pattern)
+        if not matched:
+            raise NetworkError(f"nothing of the network matches {pattern!r}; there are {', '.join(names)}")
+        held.update(matched)
+    points = {name: "the same in all members" for name in network.bayesian if name in held}
+    return replace(
+        network.at({name: values[name] for name in held}),
+        deterministic={**network.deterministic, **points},
+        held=frozenset(held),
+    )
 
 
 def trace(

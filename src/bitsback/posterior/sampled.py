@@ -111,7 +111,9 @@ def gathered(network: Network, kept: Params, masks: Params, chains: int) -> Samp
     buffers = {name.removeprefix("buffer/"): each for name, each in kept.items() if name.startswith("buffer/")}
     weights = {name: values[name] * masks.get(name, 1.0) for name in network.bayesian}
     others = {name: each for name, each in values.items() if name not in weights}
-    others |= {name: each for name, each in buffers.items() if each.is_floating_point()}
+    moving = {name for name, each in buffers.items() if each.is_floating_point()} - network.held
+    others |= {name: each for name, each in buffers.items() if name in moving}
     constant = {name: value for name, value in network.params.items() if name not in values}
     constant |= {name: each[-1] for name, each in buffers.items() if not each.is_floating_point()}
+    constant |= {name: network.buffers[name] for name in network.held & set(buffers)}
     return Samples(weights, others, constant, chains)

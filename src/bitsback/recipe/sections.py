@@ -93,6 +93,10 @@ class Compress:
         weight_decay: Likewise.
         masks: A safetensors file of zeros and ones by param name, or the folder of a run whose pruned network has them,
             relative to the recipe, in place of the policy.
+        start: Where the network, or each of several chains, starts when it is trained inside a structure that a run has: at
+            its "own" weights, or at those of the "structure".
+        shared: Patterns over the names of params and buffers, such as "conv1.*", that are taken from that run and stay as
+            they are: all members have them in common, and what depends on nothing else is computed once.
     """
 
     __pydantic_config__ = STRICT
@@ -102,6 +106,8 @@ class Compress:
     learning_rate: float | None = None
     weight_decay: float | None = None
     masks: str | None = None
+    start: Literal["own", "structure"] = "own"
+    shared: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_whole("compress.cycles", self.cycles, 1)
@@ -112,6 +118,9 @@ class Compress:
             _check(within, f"compress.{name}", value, f"a finite number, {least}")
         own = self.masks is None or self.cycles == 1
         _check(own, "compress.cycles", self.cycles, "1 where compress.masks says what goes")
+        trains, what = self.fine_tune_epochs > 0, "left out unless compress.fine_tune_epochs trains inside a structure"
+        _check(trains or self.start == "own", "compress.start", self.start, what)
+        _check(trains or not self.shared, "compress.shared", list(self.shared), what)
         recovers = self.cycles == 1 or self.fine_tune_epochs > 0
         _check(recovers, "compress.cycles", self.cycles, "1 unless compress.fine_tune_epochs trains after each cycle")
 

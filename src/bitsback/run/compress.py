@@ -22,12 +22,13 @@ from bitsback.posterior.loop import FitSettings
 from bitsback.posterior.store import Stored
 from bitsback.recipe.sections import Recipe
 from bitsback.recipe.text import to_toml
-from bitsback.run import given_masks, portrait
+from bitsback.run import portrait, structure
 from bitsback.run.fit import dense, fitted_at, from_stored
 from bitsback.run.fitted import FittedNetwork, at_mean, chain_ends, examples, likelihood
 from bitsback.run.folder import RunFolder
 from bitsback.run.identity import check_data
 from bitsback.run.materials import Materials, fit_settings, inference
+from bitsback.run.structure import Structure
 
 
 def compress(run: RunFolder, materials: Materials, *, watch: Callable[[Progress], None] | None = None) -> FittedNetwork:
@@ -47,7 +48,7 @@ def compress(run: RunFolder, materials: Materials, *, watch: Callable[[Progress]
     """
     check_data(run, materials.data)
     recipe, before = materials.recipe, dense(run, materials)
-    recovery = _Recovery(run, materials, before.units.log_noise, watch)
+    recovery = _Recovery(run, materials, before.units.log_noise, watch, structure.named(recipe.compress))
     pruned = _pruned(recipe, before.posterior, recovery)
     stored = Stored(pruned, recovery.log_noise, before.temperature, before.history, pruned.masks)
     after = from_stored(materials, stored)
@@ -82,12 +83,14 @@ class _Recovery:
 
     Attributes:
         log_noise: Regression's noise as learned last.
+        structure: What the recipe names in place of a policy.
     """
 
     run: RunFolder
     materials: Materials
     log_noise: Tensor
     watch: Callable[[Progress], None] | None
+    structure: Structure | None = None
 
     def __call__(self, posterior: Posterior, masks: Params, cycle: int) -> Posterior:
         recipe = self.materials.recipe
@@ -104,18 +107,23 @@ class _Recovery:
     def _fit(self, posterior: Posterior, masks: Params, cycle: int, checkpoint: Path) -> Stored:
         recipe, data = self.materials.recipe, self.materials.data
         network = self.materials.traces.train
+        began, starts = at_mean(network, posterior), chain_ends(network, posterior)
+        if self.structure is not None:
+            began, starts = structure.begin(recipe.compress, self.structure, began, starts)
         fitted = training.fit(
-            at_mean(network, posterior),
+            began,
             inference(recipe).starting_at(posterior),
             likelihood(data),
             examples(data, data.train),
             _settings(recipe, cycle),
             masks=masks,
-            starts=chain_ends(network, posterior),
+            starts=starts,
             path=checkpoint,
             watch=self.watch,
         )
-        return Stored(fitted.posterior, fitted.log_noise, recipe.temperature, fitted.history, masks)
+        random = fitted.posterior.marginals()
+        kept = {name: mask for name, mask in masks.items() if name in random}
+        return Stored(fitted.posterior, fitted.log_noise, recipe.temperature, fitted.history, kept)
 
 
 def _settings(recipe: Recipe, cycle: int) -> FitSettings:
@@ -129,10 +137,14 @@ def _settings(recipe: Recipe, cycle: int) -> FitSettings:
 def _pruned(recipe: Recipe, posterior: Posterior, recovery: _Recovery) -> Masked:
     asked = recipe.compress
     recover = asked.fine_tune_epochs > 0
-    if asked.masks is None:
+    if recovery.structure is None:
         return prune_in_cycles(posterior, asked.policy, Cycles(asked.cycles, recover=recover), recovery)
-    pruned = prune(posterior, given_masks.read(Path(asked.masks)))
-    return prune(recovery(pruned, pruned.masks, 1), pruned.masks) if recover else pruned
+    pruned = prune(posterior, recovery.structure.masks)
+    if not recover:
+        return pruned
+    inside = recovery(pruned, pruned.masks, 1)
+    random = inside.marginals()  # what members share is none of their weights
+    return prune(inside, {name: mask for name, mask in pruned.masks.items() if name in random})
 
 
 def _name(recipe: Recipe, masks: Params) -> str:

@@ -145,12 +145,7 @@ def as_random_as(network: Network, posterior: Posterior) -> Network:
 
 def at_mean(network: Network, posterior: Posterior) -> Network:
     """The network with its params and buffers at the posterior's mean: where fine-tuning starts."""
-    values = posterior.centre()
-    return replace(
-        network,
-        params={name: values.get(name, tensor).detach().clone() for name, tensor in network.params.items()},
-        buffers={name: values.get(name, tensor).detach().clone() for name, tensor in network.buffers.items()},
-    )
+    return network.at(posterior.centre())
 
 
 def chain_ends(network: Network, posterior: Posterior) -> list[Params]:

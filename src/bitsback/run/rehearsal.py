@@ -1,7 +1,5 @@
 """A rehearsal before the fit: what will ship is made of the untrained network, so that training is never for nothing."""
 
-from pathlib import Path
-
 import torch
 
 from bitsback.compress.masks import masks_for, prune
@@ -10,7 +8,7 @@ from bitsback.given.network import Network
 from bitsback.lower.build.onnx import check_exports
 from bitsback.moments.own import OwnRules
 from bitsback.posterior.mean_field import MeanFieldPosterior
-from bitsback.run import given_masks
+from bitsback.run import structure
 from bitsback.run.fitted import units
 from bitsback.run.forms import own, smallest
 from bitsback.run.materials import Materials
@@ -48,10 +46,12 @@ def rehearse_all(materials: Materials) -> None:
     """
     asked = materials.recipe
     posterior = _untrained(materials.traces.evaluation, 0.0 if asked.inference.method == "point" else 1e-3)
-    if asked.compress.masks is None:
+    given = structure.named(asked.compress)
+    if given is None:
         masks_for(posterior, asked.compress.policy)
     else:
-        prune(posterior, given_masks.read(Path(asked.compress.masks)))
+        prune(posterior, given.masks)
+        structure.begin(asked.compress, given, materials.traces.train, ())
     rehearse(materials)
 
 

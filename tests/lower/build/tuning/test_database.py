@@ -73,7 +73,7 @@ def put(number, line):
 DAMAGE = {
     "another-version": (
         change(0, version=2),
-        r"is of version 2 and layout 4, and this bitsback has version 1 and layout",
+        r"is of version 2 and layout \d, and this bitsback has version 1 and layout",
     ),
     "another-layout": (change(0, layout=VERSION + 1), f"is of version 1 and layout {VERSION + 1}, and this"),
     "another-kind": (change(0, format="bitsback-run"), "is no tuning database: it begins with"),

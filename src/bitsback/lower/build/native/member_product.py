@@ -52,15 +52,14 @@ class _Block:
         """How many one output's members fill."""
         return self.layer.width // self.layer.lanes
 
-    def numbers(self, kept: Any, output: int) -> list[Any]:
-        """A kept weight of one of the outputs, in vectors of members."""
+    def number(self, kept: Any, output: int, each: int) -> Any:
+        """A kept weight of one of the outputs, in one of its vectors of members."""
         layer, lanes = self.layer, self.layer.lanes
         first = (kept * layer.tile.vectors + output) * layer.width
-        if layer.step.weights.stored == "int8":
+        if layer.stored == "int8":
             at = layer.numbers + tirx.truncdiv(first, 4)
-            return [self.code.let(small(self.weights, at + each * lanes // 4, lanes)) for each in range(self.vectors)]
-        at = layer.numbers + first
-        return [self.code.let(vector(self.weights, at + each * lanes, lanes)) for each in range(self.vectors)]
+            return self.code.let(small(self.weights, at + each * lanes // 4, lanes))
+        return self.code.let(vector(self.weights, layer.numbers + first + each * lanes, lanes))
 
     def inputs(self, at: Any) -> list[Any]:
         """What is at a place of the input: of each member, or what all have in common."""
@@ -123,13 +122,13 @@ def _accumulate(block: _Block, sums: Registers, at: tuple[Any, Any], read: list[
     """What one kept weight adds, at an offset of the input."""
     kept, offset = at
     outputs, vectors = block.layer.tile.vectors, block.vectors
-    weights = [block.numbers(kept, output) for output in range(outputs)]
-    for position, where in enumerate(read):
-        inputs = block.inputs(where + offset)
-        for output in range(outputs):
-            for each in range(vectors):
+    inputs = [block.inputs(where + offset) for where in read]
+    for output in range(outputs):
+        for each in range(vectors):
+            number = block.number(kept, output, each)
+            for position in range(len(read)):
                 index = (position * outputs + output) * vectors + each
-                sums[index] = sums[index] + inputs[each] * weights[output][each]
+                sums[index] = sums[index] + inputs[position][each] * number
 
 
 def _write(block: _Block, sums: Registers, written: list[Any]) -> None:

@@ -12,7 +12,7 @@ from bitsback.form.members import StoredStack
 from bitsback.given.stacked import Stack
 from bitsback.lower.build.native.layer_weights import Value, inputs_of, member_values, reshaped
 from bitsback.lower.run.native.members import MemberProduct
-from bitsback.lower.run.native.plan import Average, Largest, Map, Product, Rectify, View
+from bitsback.lower.run.native.plan import Average, Largest, Map, Product, Rectify, Sum, View
 
 if TYPE_CHECKING:
     from bitsback.lower.build.native.tracing import Steps
@@ -77,7 +77,8 @@ def _alone(node: Node) -> bool:
 
 def _relu(made: "Steps", node: Node, view: View) -> View:
     before = made.steps[-1] if made.steps else None
-    if isinstance(before, MemberProduct) and before.target == view.source and _alone(node):
+    sure = not made.random[view.source] and _alone(node)
+    if sure and isinstance(before, Sum | MemberProduct) and before.target == view.source:
         made.steps[-1] = replace(before, rectified=True)
         return view
     target = made.follow(view.source, made.maps[view.source])

@@ -62,7 +62,8 @@ def add(code: Code, scratch: Any, places: tuple[Place, Place, Place], step: Sum)
     """The sum of a value and a view of another."""
     first, other, target = places
     view = step.second
-    reach = range(view.channel // LANES, (view.channel + other.stride) // LANES)
+    length = other.stride if step.width == 1 else other.map.channels * step.width
+    reach = range(view.channel // LANES, (view.channel + length) // LANES)
 
     def position(each: Any, row: Any, column: Any) -> None:
         here = offset(first, each, row, column)
@@ -73,10 +74,16 @@ def add(code: Code, scratch: Any, places: tuple[Place, Place, Place], step: Sum)
             mean = vector(scratch, first.mean + here + at)
             var = None if first.var is None else vector(scratch, first.var + here + at)
             if index in reach:
-                mean = mean + vector(scratch, other.mean + there + at - view.channel)
+                inside = at - view.channel
+                if step.width == 1:
+                    mean = mean + vector(scratch, other.mean + there + inside)
+                else:
+                    mean = mean + spread(scalar(scratch, other.mean + there + inside // step.width))
                 if other.var is not None:
-                    more = vector(scratch, other.var + there + at - view.channel)
+                    more = vector(scratch, other.var + there + inside)
                     var = more if var is None else var + more
+            if step.rectified:
+                mean = tirx.max(mean, spread(0.0))
             if target.var is not None:
                 var = spread(0.0) if var is None else var * spread(step.factor)
             write(code, scratch, target, written + at, (code.let(mean), None if var is None else code.let(var)))

@@ -181,25 +181,29 @@ class Steps:
         if whole is None or rest or node.kwargs:
             raise self.refuse(node, "one of the two must be whole, and neither can be multiplied")
         other = second if whole is first else first
-        if self.stacked[first.source] != self.stacked[second.source]:
-            raise self.refuse(node, "of the two, one has members, and the other is what all have in common")
-        if not self._covers(other, self.maps[whole.source]):
+        if self.stacked[other.source] and not self.stacked[whole.source]:
+            whole, other = other, whole
+        width = self.width if self.stacked[whole.source] and not self.stacked[other.source] else 1
+        other = replace(other, channel=other.channel * width)
+        if not self._covers(other, whole, width):
             raise self.refuse(
                 node, f"both must be of one shape, with zeros before the channels in multiples of {LANES}"
             )
         random = self.random[first.source] or self.random[second.source]
         target = self.add(self.maps[whole.source], random=random, stacked=self.stacked[whole.source])
-        self.steps.append(Sum(whole, other, target))
+        self.steps.append(Sum(whole, other, target, width=width))
         return View(target)
 
-    def _covers(self, view: View, whole: Map) -> bool:
-        """Whether a view is of every position of a map, with its channels where vectors begin."""
-        of, (rows, columns) = self.maps[view.source], view.step
+    def _covers(self, view: View, by: View, width: int) -> bool:
+        """Whether a view is of every position of a whole value, with its channels where vectors begin."""
+        of, whole, (rows, columns) = self.maps[view.source], self.maps[by.source], view.step
+        channels = of.channels * width
         if view == View(view.source):
-            return of == whole
+            fits = channels == whole.channels
+        else:
+            fits = view.channel % LANES == 0 and view.channel + channels <= whole.channels
         positions = -(-of.height // rows), -(-of.width // columns)
-        fits = view.channel % LANES == 0 and view.channel + of.channels <= whole.channels
-        return fits and positions == (whole.height, whole.width)
+        return by == View(by.source) and fits and positions == (whole.height, whole.width)
 
     def layer(
         self,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from bitsback.lower.run.native.lanes import LANES, padded
 from bitsback.lower.run.native.plan import Average, Map, Plan, Product, Weighted, sources
 
-VERSION = 4
+VERSION = 5
 """Of where everything lies, here and in `packing`: a library finds nothing where another version put it."""
 
 

@@ -65,6 +65,11 @@ class MemberLayer:
         return 0
 
     @property
+    def stored(self) -> str:
+        """How its weights are laid out, one of `members.STORED`."""
+        return "float32" if self.tile.widened else self.step.weights.stored
+
+    @property
     def outputs(self) -> int:
         """How many it writes at each position."""
         return self.step.weights.values.shape[1]
@@ -80,13 +85,18 @@ class MemberLayer:
         return 2 * LANES if self.width % (2 * LANES) == 0 else LANES
 
 
+def most_at_a_time(weights: MemberWeights) -> int:
+    """How many numbers of an output a tile may add up without a test for the end between them."""
+    return max(weights.kept[0].size, _UNROLL)
+
+
 def check_tile(tile: Tile, weights: MemberWeights) -> None:
     """Refuse a tile that a layer of members cannot have.
 
     Raises:
         ArtifactError: its outputs do not go together in whole blocks of one group, or it adds up more at a time than there is.
     """
-    most = max(weights.kept[0].size, _UNROLL)
+    most = most_at_a_time(weights)
     if tile.unroll > most:
         raise ArtifactError(f"a tile that adds up {tile.unroll} numbers at a time is for a layer of at most {most}")
     outputs = weights.values.shape[1] // weights.groups
@@ -120,7 +130,7 @@ def keep(weights: MemberWeights, source: Place, tile: Tile, spread: int) -> Kept
     starts = np.concatenate([[0], np.cumsum(rooms)])
     rank = np.arange(len(block)) - np.repeat(np.cumsum(counts) - counts, counts)
     place = starts[block] + rank
-    numbers = np.zeros((starts[-1], tile.vectors, width), weights.values.dtype)
+    numbers = np.zeros((starts[-1], tile.vectors, width), np.float32 if tile.widened else weights.values.dtype)
     numbers[place, :, :members] = values[:, block, :, weight].transpose(0, 2, 1)
     offsets = np.zeros(0, np.int64)
     if not tile.dense:

@@ -198,12 +198,17 @@ class Sum:
 
     Attributes:
         factor: what its variances are multiplied by in the end.
+        width: how many numbers of the first each number of the second is added to: where the first has members, and the second
+            is what they have in common, all of a channel.
+        rectified: whether a ReLU follows at once; of values without a variance.
     """
 
     first: View
     second: View
     target: int
     factor: float = 1.0
+    width: int = 1
+    rectified: bool = False
 
 
 Weighted: TypeAlias = Product | MemberProduct

@@ -17,7 +17,7 @@ from bitsback.errors import ArtifactError
 from bitsback.lower.run.native.lanes import padded
 from bitsback.lower.run.native.layout import VERSION, places
 from bitsback.lower.run.native.library import Entry, Library
-from bitsback.lower.run.native.member_packing import check_tile
+from bitsback.lower.run.native.member_packing import check_tile, most_at_a_time
 from bitsback.lower.run.native.members import MemberProduct
 from bitsback.lower.run.native.named_tensors import NamedTensors
 from bitsback.lower.run.native.plan import Map, Plan, Product, Step, Weighted
@@ -65,7 +65,7 @@ def _digest(plan: Plan) -> str:
     content, tensors = _said(plan)
     shapes = {name: each.shape for name, each in tensors.items()}
     kept = {
-        index: hashlib.sha256(np.packbits(step.weights.kept, bitorder="little").tobytes()).hexdigest()
+        str(index): hashlib.sha256(np.packbits(step.weights.kept, bitorder="little").tobytes()).hexdigest()
         for index, step in enumerate(plan.steps)
         if isinstance(step, MemberProduct)
     }
@@ -184,7 +184,8 @@ def _constants(plan: Plan) -> int:
             count, rows, columns, channels = step.weights.mean.shape
             size += 2 * padded(count) * (rows * columns * padded(channels) + 2) + rows * columns * padded(channels)
         if isinstance(step, MemberProduct):
-            size += int(step.weights.kept.sum()) * (1 + plan.width * step.weights.values.itemsize // 4)
+            outputs, filled = step.weights.values.shape[1], 2 * most_at_a_time(step.weights)  # a turn may be filled up
+            size += outputs * filled * (1 + plan.width) + 2 * outputs * plan.width + 2 * padded(outputs)
     if plan.correlated and isinstance(step := plan.steps[-1], Product):
         _, rows, columns, channels = step.weights.mean.shape
         size += padded(outputs * outputs // 2) * (rows * columns * padded(channels) + 1)
@@ -252,7 +253,7 @@ def tile_from(said: Fields) -> Tile:
         ArtifactError: it is none.
     """
     counts = {name: said.of(name, int) for name in ("positions", "vectors", "unroll", "sums")}
-    orders = {name: said.of(name, bool) for name in ("across", "apart", "dense")}
+    orders = {name: said.of(name, bool) for name in ("across", "apart", "dense", "widened")}
     said.close()
     wrong = next((name for name, count in counts.items() if not 0 < count <= MOST), None)
     if wrong is not None:

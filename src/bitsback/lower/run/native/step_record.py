@@ -70,7 +70,8 @@ def step_record(step: Step, *, random: bool) -> Written:
         case Sum():
             second = step.second
             view = {"second": second.source, "step": list(second.step), "channel": second.channel}
-            return {"kind": "sum", "source": step.first.source, **view, "factor": step.factor}, {}
+            how = {"factor": step.factor, "rectified": step.rectified}
+            return {"kind": "sum", "source": step.first.source, **view, **how}, {}
 
 
 def _product(step: Product, *, random: bool) -> Written:
@@ -140,7 +141,9 @@ class Reader:
         if not 0 <= index < len(self.values):
             raise self.refuse(f"reads value {index}; there are {len(self.values)} before it")
         if whole and index == 0 and self.values[0].map.channels % LANES:
-            raise self.refuse(f"reads the input, whose channels are no multiple of {LANES}; only a product can")
+            raise self.refuse(
+                f"reads the input, whose channels are no multiple of {LANES}; only a layer of weights can"
+            )
         return index
 
     def pair(self, key: str, least: int) -> tuple[int, int]:
@@ -268,15 +271,20 @@ def _read_sum(reader: Reader, source: int) -> tuple[Step, Value]:
     rows, columns = (first.map.height - 1) * step[0], (first.map.width - 1) * step[1]
     if rows >= second.map.height or columns >= second.map.width:
         raise reader.refuse(f"takes every {step} of {second.map}, which does not cover {first.map}")
-    if channel < 0 or channel % LANES or channel + second.map.channels > first.map.channels:
+    if second.stacked and not first.stacked:
+        raise reader.refuse("adds a value with members to one without")
+    width = reader.width if first.stacked and not second.stacked else 1
+    taken = second.map.channels * width
+    if channel < 0 or channel % LANES or channel + taken > first.map.channels:
         raise reader.refuse(
-            f"puts {second.map.channels} channels at {channel} of {first.map.channels}; it must be a multiple of {LANES} at "
-            "which they fit"
+            f"puts {taken} channels at {channel} of {first.map.channels}; it must be a multiple of {LANES} at which they fit"
         )
-    if first.stacked != second.stacked:
-        raise reader.refuse("adds a value with members and one without")
-    made = Sum(View(source), View(other, step, channel), len(reader.values), reader.factor())
-    return made, Value(first.map, first.random or second.random, first.stacked)
+    random, rectified = first.random or second.random, reader.fields.of("rectified", bool)
+    if random and rectified:
+        raise reader.refuse("has a ReLU in it, and a variance")
+    view = View(other, step, channel)
+    made = Sum(View(source), view, len(reader.values), reader.factor(), width, rectified)
+    return made, Value(first.map, random, first.stacked)
 
 
 _READERS: Mapping[str, Callable[[Reader, int], tuple[Step, Value]]] = {

@@ -19,6 +19,8 @@ class Tile:
         across: whether all outputs of some positions come before the next positions, and not the reverse.
         apart: whether the means of a tile are summed first and its variances then, so that more of either fit the registers.
         dense: whether a layer of members reads every weight, in order, and looks none up.
+        widened: whether int8 weights of members are laid out as float32: four times the bytes, and none is converted each time
+            that it is read, which is for every tile of positions.
     """
 
     positions: int
@@ -28,6 +30,7 @@ class Tile:
     across: bool = False
     apart: bool = False
     dense: bool = False
+    widened: bool = False
 
 
 def default_tile(plan: Plan, step: Weighted, batch: int) -> Tile:
@@ -70,7 +73,7 @@ def of_members(target: Map, batch: int, vectors: int) -> Tile:
     several = target.height * target.width > 1
     count, room = target.width if several else batch, max(12 // vectors, 1)
     positions = _evenly(count, room)
-    return Tile(positions, 1, unroll=4, sums=min(4, max(room // positions, 1)), across=several)
+    return Tile(positions, 1, unroll=4, sums=min(4, max(room // positions, 1)), across=several, widened=several)
 
 
 def _evenly(count: int, most: int) -> int:
