@@ -15,7 +15,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from functools import partial
 from pathlib import Path
 
@@ -55,7 +55,8 @@ def main() -> int:
     try:
         recorded = latest(Journal(JOURNAL).read())
         names = [name for name in (asked.only or CASES) if not asked.quick or name in _QUICK]
-        rows = [row for name in names if _quality(recorded, name) for row in _measured(name, asked)]
+        known = {name: set(_quality(recorded, name)) for name in names}
+        rows = [row for name in names if known[name] for row in _measured(name, asked, known[name])]
     except BitsbackError as error:
         print(f"shared_ensemble: {error}", file=sys.stderr)
         return 2
@@ -82,8 +83,8 @@ def _quality(rows: list[Measurement], name: str) -> dict[str, dict[str, float]]:
     return found
 
 
-def _measured(name: str, asked: argparse.Namespace) -> list[Measurement]:
-    """The rows of one case."""
+def _measured(name: str, asked: argparse.Namespace, known: Set[str]) -> list[Measurement]:
+    """The rows of one case: of its ways to predict whose quality is known."""
     found, counts = fitted(name, asked.data, asked.runs), CASES[name].counts
     raw = np.ascontiguousarray(found.data.test.inputs[:1], np.float32)
     kept = Kept(asked.runs / name)
@@ -92,6 +93,8 @@ def _measured(name: str, asked: argparse.Namespace) -> list[Measurement]:
     costs: dict[str, tuple[int, int]] = {}
     for count in counts if not asked.quick else (_QUICK[name][1],):
         way = f"shared_{count}_int8"
+        if way not in known:
+            continue
         for each in (kept, Kept(asked.runs / name, asked.trials)):
             call, plan = each.call(way, 1, partial(_plan, way, found, counts))
             call.input[:] = raw

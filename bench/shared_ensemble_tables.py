@@ -91,12 +91,13 @@ def _by(rows: Sequence[Measurement], key: str) -> dict[tuple[str, str], dict[str
 def _title(way: str) -> str:
     name, *rest = way.split("_")
     of = {
+        "single": "one network, dense, where the structure began",
         "structure": "one network, pruned in cycles",
         "dense": "dense",
         "shared": "of one structure",
     }[name]
     if not rest:
-        return of if name == "structure" else f"one network, {of}, mean over all"
+        return of if name in {"single", "structure"} else f"one network, {of}, mean over all"
     if rest[0].isdecimal():
         return f"{rest[0]} members, {of}{f', {rest[1]}' if rest[1:] else ''}"
     return f"one network, {of}, {rest[0]}, mean over all"

@@ -76,7 +76,7 @@ def measured(name: str, found: Fitted, chosen: Sequence[Way]) -> Iterator[list[M
     data, whole = found.data, dense_bytes(found.dense, found.data)
     for way in chosen:
         of: dict[str, Scalar] = {"case": name, "way": way.name, "members": way.members}
-        if way.network != "dense":
+        if way.network in {"structure", "shared"}:
             of["sparsity"] = sparsity(way.of(found))
         figures = [
             classification(run(data.test.inputs), data.test.targets, run(data.out_of_distribution))

@@ -9,12 +9,13 @@ from bitsback.given.dataset import Dataset
 from bitsback.recipe.sections import Recipe
 from bitsback.recipe.text import read
 from bitsback.run.compress import compress, compressed
-from bitsback.run.fit import dense, fit
+from bitsback.run.fit import fit, recipe_of
 from bitsback.run.fitted import FittedNetwork
+from bitsback.run.folder import open_run
 from bitsback.run.materials import Materials
 from bitsback.run.watcher import Watcher
 
-_HERE = Path(__file__).parent
+_HERE, _RESULT = Path(__file__).parent, "compressed.safetensors"
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,14 @@ class Fitted:
     """What the study looks at in one case.
 
     Attributes:
-        structure: one network, pruned in cycles, whose masks all members have.
+        single: one network, dense, as long trained as the structure's began.
+        structure: the same, pruned in cycles, whose masks all members have.
         dense: the members before.
         shared: the members inside that structure.
         data: their data set.
     """
 
+    single: FittedNetwork
     structure: FittedNetwork
     dense: FittedNetwork
     shared: FittedNetwork
@@ -77,15 +80,21 @@ def fitted(name: str, data: Path, runs: Path) -> Fitted:
     case = CASES[name]
     command = shlex.join(["python", "-m", "examples.shared_ensemble", "--only", name])
     runs.mkdir(parents=True, exist_ok=True)
-    structure, _ = _pruned(runs / f"{name}-structure", case.asked("structure", data), command)
+    of, inside = runs / f"{name}-structure", runs / name
+    structure, single, _ = _pruned(of, case.asked("structure", data), command)
     asked = case.asked("members", data)
-    masks = str((runs / f"{name}-structure").resolve())
-    shared, before = _pruned(runs / name, replace(asked, compress=replace(asked.compress, masks=masks)), command)
-    return Fitted(structure, before[0], shared, before[1].data)
+    asked = replace(asked, compress=replace(asked.compress, masks=str(of.resolve())))
+    if inside.exists() and (of / _RESULT).stat().st_mtime > inside.stat().st_mtime:
+        (inside / _RESULT).unlink(missing_ok=True)  # it is of an earlier structure
+    shared, before, materials = _pruned(inside, asked, command)
+    return Fitted(single, structure, before, shared, materials.data)
 
 
-def _pruned(folder: Path, asked: Recipe, command: str) -> tuple[FittedNetwork, tuple[FittedNetwork, Materials]]:
+def _pruned(path: Path, asked: Recipe, command: str) -> tuple[FittedNetwork, FittedNetwork, Materials]:
+    """What a recipe makes, before pruning and after, found in its folder where the recipe there asked for the same."""
     watcher = Watcher(tell=lambda words: print(words, file=sys.stderr))
-    run, materials, _ = fit(folder, asked, watcher, command=command)
+    if (path / _RESULT).exists() and recipe_of(open_run(path)).compress != asked.compress:
+        (path / _RESULT).unlink()
+    run, materials, before = fit(path, asked, watcher, command=command)
     pruned = compressed(run, materials) if run.has("compressed") else compress(run, materials, watch=watcher.watch)
-    return pruned, (dense(run, materials), materials)
+    return pruned, before, materials

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bitsback.form.ensemble import EnsembleForm
-from bitsback.form.members import MemberWeights
+from bitsback.form.members import Precision, stored, unstored
 from bitsback.form.one_by_one import asked, members_of, predict
 from bitsback.form.program import Program
 from bitsback.given.params import Params
@@ -19,7 +19,7 @@ from bitsback.run.fitted import FittedNetwork
 from examples.shared_ensemble.cases import Fitted
 
 Predict = Callable[[np.ndarray], Outputs]
-BITS: tuple[MemberWeights, ...] = ("int8", "int6", "int4", "int3", "int2")
+BITS: tuple[Precision, ...] = ("int8", "int6", "int4", "int3", "int2")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Way:
 
     Attributes:
         name: for the journal.
-        network: "structure", "dense" or "shared".
+        network: a field of `Fitted`.
         members: how many; 1 for one network after the other, whose figures are averaged.
         weights: how they are stored.
     """
@@ -36,7 +36,7 @@ class Way:
     name: str
     network: str
     members: int
-    weights: MemberWeights = "float32"
+    weights: Precision = "float32"
 
     def of(self, fitted: Fitted) -> FittedNetwork:
         """The network that it asks."""
@@ -51,6 +51,7 @@ def ways(counts: tuple[int, ...]) -> dict[str, Way]:
     """All of them, by name, for ensembles of some sizes, the largest first."""
     most = counts[0]
     found = [
+        Way("single", "single", 1),
         Way("structure", "structure", 1),
         Way("dense", "dense", 1),
         *(Way(f"dense_{count}", "dense", count) for count in counts),
@@ -76,7 +77,7 @@ def predictors(way: Way, fitted: Fitted) -> list[Predict]:
     return [_in_pytorch(network, members_of(network.posterior.fixed, draws))]
 
 
-def _tensors(network: FittedNetwork, weights: MemberWeights) -> list[Params]:
+def _tensors(network: FittedNetwork, weights: Precision) -> list[Params]:
     """Every tensor of each network alone, as it is stored: with factors of its own."""
     listing = network.posterior.listing
     if listing is None:
@@ -86,8 +87,6 @@ def _tensors(network: FittedNetwork, weights: MemberWeights) -> list[Params]:
     members = members_of(network.posterior.fixed, draws)
     if weights == "float32":
         return members
-    from bitsback.form.members import stored, unstored
-
     names = network.posterior.marginals()
     found = []
     for each in members:

@@ -9,7 +9,7 @@ import torch
 from bitsback.arguments import check_fitted
 from bitsback.errors import RecipeError
 from bitsback.form.ensemble import EnsembleForm
-from bitsback.form.members import MemberWeights
+from bitsback.form.members import Precision
 from bitsback.form.point import PointForm
 from bitsback.form.program import Program
 from bitsback.form.propagated import PropagatedForm
@@ -35,7 +35,7 @@ def ensemble(
     fitted: FittedNetwork,
     members: int | None = None,
     *,
-    member_weights: MemberWeights = Form.member_weights,
+    member_weights: Precision = Form.member_weights,
     seed: int = 0,
 ) -> Program:
     """The average over draws from the posterior, as a program.

@@ -1,11 +1,14 @@
 """The study of shared structures, on a case that takes seconds."""
 
+import fnmatch
+
 import numpy as np
 import pytest
+import torch
 
 from bitsback.given.resolve import resolve
 from bitsback.recipe.text import parse
-from bitsback.run.compress import sparsity
+from bitsback.run.compress import compress, sparsity
 from examples.shared_ensemble import __main__ as study
 from examples.shared_ensemble import cases
 from examples.shared_ensemble.cases import CASES, Case, fitted
@@ -52,7 +55,10 @@ def known(tmp_path_factory):
 def test_each_case_has_its_recipes(name, part, tmp_path):
     asked = CASES[name].asked(part, tmp_path)
     assert (asked.data.name, asked.data.folder) == (CASES[name].dataset, str(tmp_path))
-    resolve(asked.network.name, (1, 28, 28), 10, asked.network.options)
+    assert (asked.network.weights is None) == (CASES[name].weights is None)
+    names = dict(resolve(asked.network.name, (3, 32, 32), 10, asked.network.options).named_parameters())
+    patterns = asked.compress.shared if part == "members" else tuple(asked.compress.policy.layers)
+    assert all(fnmatch.filter(names, pattern) for pattern in patterns)
     if part == "members":
         assert asked.members == max(CASES[name].counts)
 
@@ -65,11 +71,28 @@ def test_members_have_the_structure_and_weights_of_their_own(known):
         assert drawn[name].std(0)[mask == 1].median() > 0.01
 
 
+def test_another_compression_is_made_anew_and_the_same_is_found(tmp_path, monkeypatch):
+    monkeypatch.setitem(cases.CASES, "small", Small("small", "digits", (4, 2)))
+    made = []
+    monkeypatch.setattr(cases, "compress", lambda *args, **kwargs: made.append(1) or compress(*args, **kwargs))
+    first = fitted("small", tmp_path, tmp_path / "runs")
+    assert len(made) == 2
+    again = fitted("small", tmp_path, tmp_path / "runs")
+    assert len(made) == 2
+    assert torch.equal(first.shared.posterior.centre()["1.weight"], again.shared.posterior.centre()["1.weight"])
+    monkeypatch.setitem(_PARTS["members"]["compress"], "weight_decay", 1e-2)
+    fitted("small", tmp_path, tmp_path / "runs")
+    assert len(made) == 3
+    monkeypatch.setitem(_PARTS["structure"]["compress"], "cycles", 1)
+    fitted("small", tmp_path, tmp_path / "runs")
+    assert len(made) == 5
+
+
 def test_every_way_answers_and_native_ones_like_pytorch(known):
     raw, every = known.data.test.inputs[:23], ways((4, 2))
     for way in every.values():
         found = [run(raw) for run in predictors(way, known)]
-        assert len(found) == (4 if way.members == 1 and way.network != "structure" else 1)
+        assert len(found) == (4 if way.members == 1 and way.network in {"dense", "shared"} else 1)
         assert all(each.mean.shape == (23, known.data.outputs) for each in found)
     (native,) = (run(raw) for run in predictors(every["shared_4_float32"], known))
     alone = [run(raw) for run in predictors(every["shared"], known)]

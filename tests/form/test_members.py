@@ -7,7 +7,7 @@ import torch
 
 from bitsback.errors import RecipeError
 from bitsback.form.ensemble import EnsembleForm
-from bitsback.form.members import MEMBER_WEIGHTS, rounded, stored, unstored
+from bitsback.form.members import PRECISIONS, rounded, stored, unstored
 from bitsback.form.program import Units
 from bitsback.given.network import trace
 from bitsback.given.normalization import Normalization
@@ -51,7 +51,7 @@ def test_bits_are_those_that_are_named_and_vectors_have_eight():
 
 
 def test_a_recipe_knows_the_same_names():
-    assert get_args(get_type_hints(Form)["member_weights"]) == MEMBER_WEIGHTS
+    assert get_args(get_type_hints(Form)["member_weights"]) == PRECISIONS
 
 
 @pytest.mark.parametrize("how", ["int8", "int2"])

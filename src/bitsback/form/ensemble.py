@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from bitsback.errors import RecipeError
 from bitsback.form.contract import Said
-from bitsback.form.members import MEMBER_WEIGHTS, MemberWeights, StoredStack, stored, unstored
+from bitsback.form.members import PRECISIONS, Precision, StoredStack, stored, unstored
 from bitsback.form.one_by_one import asked, members_of
 from bitsback.form.outputs import VOTES, Reading
 from bitsback.form.program import Members, Program, Units, buffer_names, build
@@ -31,7 +31,7 @@ class EnsembleForm:
 
     count: int = 20
     seed: int = 0
-    member_weights: MemberWeights = "float32"
+    member_weights: Precision = "float32"
 
     @property
     def name(self) -> str:
@@ -81,7 +81,7 @@ class EnsembleForm:
         return {name: unstored(each).tensor for name, each in self._stored(posterior).items()}
 
     def _stored(self, posterior: Posterior) -> dict[str, Stack | StoredStack]:
-        check_among("member_weights", self.member_weights, MEMBER_WEIGHTS)
+        check_among("member_weights", self.member_weights, PRECISIONS)
         if self.count < 2:
             raise RecipeError(f"an ensemble of {self.count} member(s) is asked for; it needs at least 2")
         drawn = posterior.sample(self.count, torch.Generator().manual_seed(self.seed))

@@ -15,8 +15,8 @@ from torch import Tensor
 from bitsback.given.params import Params
 from bitsback.given.stacked import Stack
 
-MemberWeights = Literal["float32", "int8", "int6", "int4", "int3", "int2"]
-MEMBER_WEIGHTS = get_args(MemberWeights)
+Precision = Literal["float32", "int8", "int6", "int4", "int3", "int2"]
+PRECISIONS = get_args(Precision)
 _SHRINKS = tuple(1 - 0.025 * step for step in range(29))  # down to 0.3 of what the largest weight would need
 
 
@@ -38,7 +38,7 @@ class StoredStack:
         return Stack(self.numbers.to(self.scale.dtype) * self.scale.reshape(1, -1, *[1] * (self.numbers.ndim - 2)))
 
 
-def stored(drawn: Params, random: Collection[str], how: MemberWeights) -> dict[str, Stack | StoredStack]:
+def stored(drawn: Params, random: Collection[str], how: Precision) -> dict[str, Stack | StoredStack]:
     """Each stacked tensor `[S, *shape]` as it is stored.
 
     Args:

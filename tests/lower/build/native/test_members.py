@@ -10,6 +10,7 @@ from torch import nn
 from bitsback.compress.masks import masks_for, prune
 from bitsback.errors import ArtifactError, ExportError
 from bitsback.form.ensemble import EnsembleForm
+from bitsback.form.point import PointForm
 from bitsback.form.program import Units
 from bitsback.given.network import trace
 from bitsback.given.normalization import Normalization
@@ -137,6 +138,25 @@ def test_only_what_some_member_keeps_is_read():
 
 def test_a_layer_that_keeps_nothing_gives_its_biases():
     check(program("vectors", sparsity=1.0), [Entry(2)])
+
+
+class Apart(nn.Module):
+    """A norm over what was flattened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm, self.last = nn.Conv2d(1, 8, 2), nn.BatchNorm1d(32), nn.Linear(32, 2)
+
+    def forward(self, inputs):
+        return self.last(torch.relu(self.norm(self.first(inputs).flatten(1))))
+
+
+@pytest.mark.parametrize("make", [lambda of: of, lambda of: PointForm()])
+def test_a_norm_over_positions_is_refused_by_name(make):
+    network = trace(Apart(), (1, 3, 3))
+    units = Units("classification", Normalization((0.3,), (0.7,)), None, torch.empty(0))
+    with pytest.raises(ExportError, match=r"batch_norm.*it normalizes each position of a map by itself"):
+        plan_of(make(EnsembleForm(3)).program(network, posterior_over(network, std=0.1), units))
 
 
 def test_norms_of_each_member_are_folded():

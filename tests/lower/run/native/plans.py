@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from bitsback.lower.run.native.members import MemberProduct, MemberWeights
 from bitsback.lower.run.native.plan import (
     Average,
     Factored,
@@ -70,3 +71,29 @@ def sure() -> Plan:
     steps = (Product(0, 1, weights(8, 3, 3, 2, "none"), (2, 1), (0, 1)), Average(1, 2))
     maps, points = (Map(6, 5, 2), Map(2, 5, 8), Map(1, 1, 8)), np.zeros((1, 8), np.float32)
     return Plan("regression", SHAPE, 0 * one, one, steps, maps, (False,) * 3, points, zeros + 2, zeros, zeros + 0.5)
+
+
+def members() -> Plan:
+    """A convolution that three members share, one of their own with groups, a sum of both, and a linear layer of their own."""
+    draw = np.random.default_rng(0)
+
+    def own(outputs: int, rows: int, columns: int, inputs: int, groups: int = 1) -> MemberWeights:
+        values = draw.integers(-3, 4, (3, outputs, rows, columns, inputs // groups)).astype(np.int8)
+        values[:, :, 0, 0, 0] = 0
+        sides = (draw.normal(size=(3, outputs)).astype(np.float32) for _ in range(2))
+        return MemberWeights(values, *sides, groups)
+
+    steps = (
+        Product(0, 1, weights(8, 3, 3, 2, "none"), (1, 1), (1, 1)),
+        MemberProduct(1, 2, own(8, 3, 3, 8, 4), (2, 2), (1, 1), rectified=True),
+        Sum(View(2), View(1, (2, 2)), 3, width=8, rectified=True),
+        Average(3, 4),
+        MemberProduct(4, 5, own(3, 1, 1, 8)),
+    )
+    maps = (Map(6, 5, 2), Map(6, 5, 8), Map(3, 3, 64), Map(3, 3, 64), Map(1, 1, 64), Map(1, 1, 24))
+    ones, few = np.ones(3, np.float32), np.ones(1, np.float32)
+    stacked = (False, False, True, True, True, True)
+    return Plan(
+        "classification", SHAPE, few, few, steps, maps, (False,) * 6, np.zeros((3, 3), np.float32), ones, 0 * ones, 0 * ones,
+        members=3, stacked=stacked,
+    )  # fmt: skip

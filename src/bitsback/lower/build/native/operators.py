@@ -59,6 +59,8 @@ def _norm(made: "Steps", node: Node, view: View, *args: Any) -> View:
         assert isinstance(value, Tensor)
         return value.detach().numpy()
 
+    if numbers(var, 1.0).shape[-1] != made.channels(view.source):
+        raise made.refuse(node, "it normalizes each position of a map by itself")
     scale = numbers(weight, 1.0) / np.sqrt(numbers(var, 1.0) + np.float32(epsilon))
     shift = numbers(bias, 0.0) - numbers(mean, 0.0) * scale
     made.steps[-1] = replace(before, weights=before.weights.scaled(scale, shift))

@@ -21,7 +21,7 @@ from bitsback.lower.run.native.member_packing import check_tile, most_at_a_time
 from bitsback.lower.run.native.members import MemberProduct
 from bitsback.lower.run.native.named_tensors import NamedTensors
 from bitsback.lower.run.native.plan import Map, Plan, Product, Step, Weighted
-from bitsback.lower.run.native.step_record import MOST, Reader, Value, step_record
+from bitsback.lower.run.native.step_record import MOST, Made, Reader, step_record
 from bitsback.lower.run.native.tiles import Tile, default_tile
 from bitsback.strict_json import Fields
 
@@ -85,7 +85,7 @@ def plan_from(content: object, tensors: Mapping[str, np.ndarray]) -> Plan:
     """
     fields, named = Fields(content, "the plan"), NamedTensors(tensors)
     task, shape, members = _head(fields)
-    steps, values = _steps(fields, named, Value(_input(shape), random=False), members)
+    steps, values = _steps(fields, named, Made(_input(shape), random=False), members)
     correlated = fields.of("correlated", bool)
     fields.close()
     last, classes = values[-1].map, _classes(values[-1], members)
@@ -139,7 +139,7 @@ def _head(fields: Fields) -> tuple[str, tuple[int, ...], int]:
     return task, shape, members
 
 
-def _classes(last: Value, members: int) -> int:
+def _classes(last: Made, members: int) -> int:
     """How many outputs a plan has that ends in a value.
 
     Raises:
@@ -151,8 +151,8 @@ def _classes(last: Value, members: int) -> int:
 
 
 def _steps(
-    fields: Fields, tensors: NamedTensors, given: Value, members: int
-) -> tuple[tuple[Step, ...], tuple[Value, ...]]:
+    fields: Fields, tensors: NamedTensors, given: Made, members: int
+) -> tuple[tuple[Step, ...], tuple[Made, ...]]:
     found = fields.objects("steps")
     if not 0 < len(found) <= MOST_STEPS:
         raise ArtifactError(f"the plan has {len(found)} steps; it must have 1 to {MOST_STEPS}")

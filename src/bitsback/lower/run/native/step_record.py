@@ -37,7 +37,7 @@ MOST = 2**16
 
 
 @dataclass(frozen=True)
-class Value:
+class Made:
     """What a step makes: its shape, whether it has a variance, and whether it has members."""
 
     map: Map
@@ -112,7 +112,7 @@ class Reader:
 
     fields: Fields
     tensors: NamedTensors
-    values: Sequence[Value]
+    values: Sequence[Made]
     members: int = 1
 
     @property
@@ -120,7 +120,7 @@ class Reader:
         """How many numbers the members of one channel take."""
         return padded(self.members) if self.members > 1 else 1
 
-    def step(self) -> tuple[Step, Value]:
+    def step(self) -> tuple[Step, Made]:
         """The step and what it makes.
 
         Raises:
@@ -190,7 +190,7 @@ class Reader:
         return ArtifactError(f"{self.fields.where} {why}")
 
 
-def _read_product(reader: Reader, source: int) -> tuple[Step, Value]:
+def _read_product(reader: Reader, source: int) -> tuple[Step, Made]:
     of, target = reader.values[source], len(reader.values)
     shape = reader.tensors.shape(reader.name("mean"), 4)
     mean = reader.tensor("mean", (*shape[:3], of.map.channels))
@@ -207,10 +207,10 @@ def _read_product(reader: Reader, source: int) -> tuple[Step, Value]:
     if of.stacked:
         raise reader.refuse(f"has weights that all members share, and value {source}, which it reads, has members")
     step = Product(source, target, Weights(mean, bias, var, bias_var), stride, padding, reader.factor())
-    return step, Value(Map(height, width, *outputs), random)
+    return step, Made(Map(height, width, *outputs), random)
 
 
-def _read_member_product(reader: Reader, source: int) -> tuple[Step, Value]:
+def _read_member_product(reader: Reader, source: int) -> tuple[Step, Made]:
     of, members = reader.values[source], reader.members
     if members == 1 or of.random:
         raise reader.refuse(f"is of members, of which there are {members}, or reads a value with a variance")
@@ -227,7 +227,7 @@ def _read_member_product(reader: Reader, source: int) -> tuple[Step, Value]:
     height, width = reader.slid(of.map, (shape[2], shape[3]), stride, padding)
     weights = MemberWeights(values, scale, bias, groups)
     step = MemberProduct(source, len(reader.values), weights, stride, padding, reader.fields.of("rectified", bool))
-    return step, Value(Map(height, width, shape[1] * reader.width), random=False, stacked=True)
+    return step, Made(Map(height, width, shape[1] * reader.width), random=False, stacked=True)
 
 
 def _variances(reader: Reader, mean: np.ndarray) -> np.ndarray | Rank1 | Halves | Factored | None:
@@ -247,25 +247,25 @@ def _variances(reader: Reader, mean: np.ndarray) -> np.ndarray | Rank1 | Halves 
     raise reader.refuse(f"has variances {kind!r:.80}; known are {', '.join(VARIANCES)}")
 
 
-def _read_rectify(reader: Reader, source: int) -> tuple[Step, Value]:
+def _read_rectify(reader: Reader, source: int) -> tuple[Step, Made]:
     return Rectify(source, len(reader.values)), reader.values[source]
 
 
-def _read_largest(reader: Reader, source: int) -> tuple[Step, Value]:
+def _read_largest(reader: Reader, source: int) -> tuple[Step, Made]:
     of = reader.values[source]
     size, stride = reader.pair("size", 1), reader.pair("stride", 1)
     height, width = reader.slid(of.map, size, stride, (0, 0))
     made = Largest(source, len(reader.values), size, stride)
-    return made, Value(Map(height, width, of.map.channels), of.random, of.stacked)
+    return made, Made(Map(height, width, of.map.channels), of.random, of.stacked)
 
 
-def _read_average(reader: Reader, source: int) -> tuple[Step, Value]:
+def _read_average(reader: Reader, source: int) -> tuple[Step, Made]:
     of = reader.values[source]
     made = Average(source, len(reader.values), reader.factor())
-    return made, Value(Map(1, 1, of.map.channels), of.random, of.stacked)
+    return made, Made(Map(1, 1, of.map.channels), of.random, of.stacked)
 
 
-def _read_sum(reader: Reader, source: int) -> tuple[Step, Value]:
+def _read_sum(reader: Reader, source: int) -> tuple[Step, Made]:
     first, other = reader.values[source], reader.source("second", whole=True)
     second, step, channel = reader.values[other], reader.pair("step", 1), reader.fields.of("channel", int)
     rows, columns = (first.map.height - 1) * step[0], (first.map.width - 1) * step[1]
@@ -284,10 +284,10 @@ def _read_sum(reader: Reader, source: int) -> tuple[Step, Value]:
         raise reader.refuse("has a ReLU in it, and a variance")
     view = View(other, step, channel)
     made = Sum(View(source), view, len(reader.values), reader.factor(), width, rectified)
-    return made, Value(first.map, random, first.stacked)
+    return made, Made(first.map, random, first.stacked)
 
 
-_READERS: Mapping[str, Callable[[Reader, int], tuple[Step, Value]]] = {
+_READERS: Mapping[str, Callable[[Reader, int], tuple[Step, Made]]] = {
     "product": _read_product,
     "rectify": _read_rectify,
     "largest": _read_largest,
