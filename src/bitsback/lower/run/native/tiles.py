@@ -6,6 +6,9 @@ from bitsback.lower.run.native.lanes import LANES, padded
 from bitsback.lower.run.native.members import MemberProduct
 from bitsback.lower.run.native.plan import Map, Plan, Weighted
 
+_NEAR, _FEW = 10_000, 4
+"""Numbers that a cache of the first level holds, some room left; positions that are worth a tile in any case."""
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -40,7 +43,7 @@ def default_tile(plan: Plan, step: Weighted, batch: int) -> Tile:
     Where there is one position, the weights are what takes time, and their order in memory is the order in which they are read.
     """
     if isinstance(step, MemberProduct):
-        return of_members(plan.maps[step.target], batch, plan.width // LANES)
+        return _of_members(plan, step, batch)
     summed = step.weights.summed(random=plan.random[step.source])
     pairs = 0 if not summed else 5 if step.weights.variances == "each" else 4
     return customary(plan.maps[step.target], batch, pairs)
@@ -62,18 +65,23 @@ def customary(target: Map, batch: int, pairs: int = 0) -> Tile:
     return Tile(_evenly(positions, room // wide), wide, unroll=4, apart=apart)
 
 
-def of_members(target: Map, batch: int, vectors: int) -> Tile:
-    """The same of a layer of members.
+def _of_members(plan: Plan, step: MemberProduct, batch: int) -> Tile:
+    """The same of a layer of members, whose sums leave registers free for the vectors of a weight.
 
-    Args:
-        target: The map that it writes.
-        batch: How many inputs are computed together.
-        vectors: How many all members of one output take.
+    Of a map it has no more positions than have their windows in a cache of the first level together, and weights that fit it
+    too are widened.
     """
-    several = target.height * target.width > 1
-    count, room = target.width if several else batch, max(12 // vectors, 1)
-    positions = _evenly(count, room)
-    return Tile(positions, 1, unroll=4, sums=min(4, max(room // positions, 1)), across=several, widened=several)
+    target, vectors = plan.maps[step.target], plan.width // LANES
+    room = max((12 - vectors) // vectors, 1)
+    if target.height * target.width == 1:
+        positions = _evenly(batch, room)
+        return Tile(positions, 1, unroll=4, sums=min(4, max(room // positions, 1)))
+    _, rows, columns, _ = step.weights.kept.shape
+    column = rows * plan.maps[step.source].channels
+    fitting = max(_NEAR // column - (columns - 1), 1) // step.stride[1]
+    positions = _evenly(target.width, min(room, max(fitting, _FEW)))
+    widened = int(step.weights.kept.sum()) * plan.width <= _NEAR
+    return Tile(positions, 1, unroll=2, across=True, widened=widened)
 
 
 def _evenly(count: int, most: int) -> int:
