@@ -84,8 +84,9 @@ def fitted(name: str, data: Path, runs: Path) -> Fitted:
     structure, single, _ = _pruned(of, case.asked("structure", data), command)
     asked = case.asked("members", data)
     asked = replace(asked, compress=replace(asked.compress, masks=str(of.resolve())))
-    if inside.exists() and (of / _RESULT).stat().st_mtime > inside.stat().st_mtime:
-        (inside / _RESULT).unlink(missing_ok=True)  # it is of an earlier structure
+    result = inside / _RESULT
+    if result.exists() and (of / _RESULT).stat().st_mtime > result.stat().st_mtime:
+        result.unlink()  # it is of an earlier structure
     shared, before, materials = _pruned(inside, asked, command)
     return Fitted(single, structure, before, shared, materials.data)
 

@@ -55,8 +55,9 @@ def known(tmp_path_factory):
 def test_each_case_has_its_recipes(name, part, tmp_path):
     asked = CASES[name].asked(part, tmp_path)
     assert (asked.data.name, asked.data.folder) == (CASES[name].dataset, str(tmp_path))
+    shape = (3, 32, 32) if CASES[name].dataset.startswith("cifar") else (1, 28, 28)
     assert (asked.network.weights is None) == (CASES[name].weights is None)
-    names = dict(resolve(asked.network.name, (3, 32, 32), 10, asked.network.options).named_parameters())
+    names = dict(resolve(asked.network.name, shape, 10, asked.network.options).named_parameters())
     patterns = asked.compress.shared if part == "members" else tuple(asked.compress.policy.layers)
     assert all(fnmatch.filter(names, pattern) for pattern in patterns)
     if part == "members":

@@ -1,5 +1,6 @@
 import pytest
 
+from bitsback.cli.demo import _natively
 from bitsback.errors import DataError
 from bitsback.measure.abstain import Promise
 from bitsback.measure.binomial import lower_tail
@@ -24,6 +25,26 @@ def test_each_form_stands_beside_the_same_form_of_the_dense_network(tmp_path):
     assert figures["point"]["latency"] is None
     assert figures["promise"] is None
     assert figures["declined"] == {"test": None, "strange": None}
+
+
+def test_the_ensembles_library_stands_beside_the_dense_point(tmp_path):
+    native = {**ENSEMBLE, "engine": "native x86-64"}
+    rows = [
+        row("latency", 3e-5, **ENSEMBLE),
+        row("latency", 1e-5, **native),
+        row("latency_ratio", 0.25, **native),
+        row("latency_ratio", 0.5, beside="dense ensemble", **native),
+    ]
+    run = RunFolder(tmp_path)
+    assert Story((), (), [], run).native is None
+    run.append(rows)
+    found = Story((), (), [], run)
+    assert found.native == (1e-5, 4.0)
+    assert found.figures["native_ensemble"] == {"latency": 1e-5, "faster": 4.0}
+    assert _natively(found, "point") == []
+    assert _natively(found, "ensemble") == [
+        "            natively one call 10.0 µs, 4.00× faster, round by round, beside the dense point's in ONNX Runtime"
+    ]
 
 
 def test_what_is_declined_is_what_the_journal_says(tmp_path):

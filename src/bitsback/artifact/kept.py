@@ -50,7 +50,7 @@ def _encoded_pattern(kept: np.ndarray) -> bytes:
     for how in range(4):
         told = [numbers.encode(side) for flag, side in zip((_ROWS, _COLUMNS), sides, strict=True) if how & flag]
         context = _contexts(how, *sides)
-        parts = [numbers.encode(kept[context == each].astype(np.int64)) for each in np.unique(context)]
+        parts = [numbers.encode(kept[context == each].astype(np.int32)) for each in _groups(how, *sides)]
         tried.append(bytes([how]) + b"".join([*told, *parts]))
     return min(tried, key=len)
 
@@ -66,7 +66,7 @@ def _decoded_pattern(reader: Reader, rows: int, columns: int) -> np.ndarray:
             raise ArtifactError("a row or column of its pattern is of a class that keeps more than there is")
     context = _contexts(how, of_rows, of_columns)
     kept = np.zeros((rows, columns), bool)
-    for each in np.unique(context):
+    for each in _groups(how, of_rows, of_columns):
         here = context == each
         bits = numbers.decode(reader, int(here.sum()))
         if not ((bits == 0) | (bits == 1)).all():
@@ -86,7 +86,13 @@ def _classes(counts: np.ndarray) -> np.ndarray:
 
 def _contexts(how: int, of_rows: np.ndarray, of_columns: np.ndarray) -> np.ndarray:
     """What an element's chance to be kept is told by: the sum of its row's class and its column's."""
-    return np.add.outer(of_rows if how & _ROWS else 0 * of_rows, of_columns if how & _COLUMNS else 0 * of_columns)
+    rows, columns = (side * bool(how & flag) for flag, side in ((_ROWS, of_rows), (_COLUMNS, of_columns)))
+    return np.add.outer(rows.astype(np.uint8), columns.astype(np.uint8))  # a class is below 128
+
+
+def _groups(how: int, of_rows: np.ndarray, of_columns: np.ndarray) -> np.ndarray:
+    """The contexts that there can be, in order."""
+    return np.unique(_contexts(how, np.unique(of_rows), np.unique(of_columns)))
 
 
 def _encoded_values(values: np.ndarray) -> bytes:

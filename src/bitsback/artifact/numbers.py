@@ -6,7 +6,8 @@ from bitsback.artifact import ans
 from bitsback.errors import ArtifactError
 
 _MOST_KINDS = 2**16
-_FARTHEST = 2**30  # of the smallest number from 0: all fit 32 bits, and so does a difference added to a mean
+_FARTHEST = 2**29  # of the smallest number from 0: all fit 32 bits, and so does a difference added to a mean
+_PART = 2**20  # numbers that are counted at once, as int64
 
 
 class Reader:
@@ -95,6 +96,8 @@ def decode(reader: Reader, count: int) -> np.ndarray:
     sizes = [reader.whole() for _ in range(0, count, ans.BLOCK)]
     words = [np.frombuffer(reader.take(4 * each), "<u4").astype(np.uint32) for each in sizes]
     symbols = ans.decode(words, count, ans.table(counts))
-    if not np.array_equal(np.bincount(symbols, minlength=kinds), counts.astype(np.int64)):
+    parts = (np.bincount(symbols[at : at + _PART], minlength=kinds) for at in range(0, count, _PART))
+    if not np.array_equal(sum(parts), counts.astype(np.int64)):
         raise ArtifactError("its numbers do not come as often as it says")
-    return np.add(symbols, np.int32(low), dtype=np.int32)
+    symbols += np.int32(low)
+    return symbols

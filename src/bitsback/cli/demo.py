@@ -67,12 +67,21 @@ def _words(met: "Met") -> list[str]:
 def _ending(story: "Story") -> list[str]:
     kept = promise(story.rows)
     return [
-        *(line for form in FORMS for line in _beside_dense(story, form)),
+        *(line for form in FORMS for line in [*_beside_dense(story, form), *_natively(story, form)]),
         *(_strangers(story, form, first=form == "ensemble") for form in ("ensemble", "propagated")),
         f"promise     {'none: it answers everything' if kept is None else kept.sentence}",
         *([] if kept is None else [_declined(*story.declined)]),
         f"look at     {story.run.file('report')}",
     ]
+
+
+def _natively(story: "Story", form: str) -> list[str]:
+    """What a native library of the ensemble, whose members share what they keep, is beside one dense network."""
+    if form != "ensemble" or story.native is None:
+        return []
+    latency, faster = story.native
+    said = times(faster, "faster, round by round,", "slower, round by round,")
+    return [f"{'':12}natively one call {shown(latency, 'seconds')}, {said} beside the dense point's in ONNX Runtime"]
 
 
 def _strangers(story: "Story", form: str, *, first: bool) -> str:

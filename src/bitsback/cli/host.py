@@ -152,9 +152,11 @@ def demo(
     need_torch()
     from bitsback.run.chain import chain
     from bitsback.run.demo import recipe, story
+    from bitsback.run.libraries import here
 
     with watching(as_json) as watcher:
-        made, _ = chain(folder, recipe(seed or 0, data), watcher, command=TYPED.get(), fresh=fresh)
+        libraries = here(watcher.tell)
+        made, _ = chain(folder, recipe(seed or 0, data), watcher, command=TYPED.get(), fresh=fresh, libraries=libraries)
     told = story(made)
     if as_json:
         show(told.figures, as_json=True, text=str)

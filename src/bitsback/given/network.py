@@ -5,6 +5,7 @@
 """
 
 import contextlib
+import copy
 import fnmatch
 import io
 import logging
@@ -63,9 +64,15 @@ class Network:
         )
         return replace(self, params=params, buffers=buffers)
 
+    def kept(self, buffers: Params) -> Params:
+        """Buffers after training, those that are held as they were before it."""
+        return {name: self.buffers[name] if name in self.held else each for name, each in buffers.items()}
+
 
 def hold(network: Network, patterns: Sequence[str], values: Mapping[str, Tensor]) -> Network:
     """The network with some tensors at given values that training leaves as they are.
+
+    A batch norm whose statistics are held normalizes by them in training too: what follows sees what it will see in use.
 
     Args:
         network: traced.
@@ -73,7 +80,7 @@ def hold(network: Network, patterns: Sequence[str], values: Mapping[str, Tensor]
         values: by name.
 
     Raises:
-        NetworkError: a pattern matches nothing.
+        NetworkError: a pattern matches nothing, or no weight is left that could be random.
     """
     names = [*network.params, *network.buffers]
     held: set[str] = set()
@@ -83,11 +90,28 @@ def hold(network: Network, patterns: Sequence[str], values: Mapping[str, Tensor]
             raise NetworkError(f"nothing of the network matches {pattern!r}; there are {', '.join(names)}")
         held.update(matched)
     points = {name: "the same in all members" for name in network.bayesian if name in held}
+    if points and len(points) == len(network.bayesian):
+        raise NetworkError(
+            f"{', '.join(map(repr, patterns))} match every weight of the network; one at least must be its own"
+        )
     return replace(
         network.at({name: values[name] for name in held}),
+        graph=_normalizing_by(network, held),
         deterministic={**network.deterministic, **points},
         held=frozenset(held),
     )
+
+
+def _normalizing_by(network: Network, held: set[str]) -> GraphModule:
+    """The graph with every batch norm in use whose statistics are held."""
+    graph = copy.deepcopy(network.graph)
+    placeholders = [node for node in graph.graph.nodes if node.op == "placeholder"]
+    statistics = {node for node, name in zip(placeholders, network.names, strict=False) if name in held}
+    for node in graph.graph.nodes:
+        if node.target is torch.ops.aten.batch_norm.default and node.args[3] in statistics:
+            node.args = (*node.args[:5], False, *node.args[6:])
+    graph.recompile()
+    return graph
 
 
 def trace(

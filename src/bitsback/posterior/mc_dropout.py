@@ -72,7 +72,11 @@ class McDropout:
         Raises:
             NetworkError: the network has no dropout, or one whose units are no inputs of a layer.
         """
-        dropped(network)
+        fixed = [each.weight for each in dropped(network) if each.weight not in network.bayesian]
+        if fixed:
+            raise NetworkError(
+                f"dropout leaves out inputs of '{fixed[0]}', which is the same in all samples, or no weight"
+            )
         return SampledObjective((network, likelihood, masks), Course(burn_in=0.0))
 
     def gathered(self, network: Network, kept: Params, masks: Params) -> Samples:

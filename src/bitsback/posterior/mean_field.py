@@ -182,7 +182,7 @@ class MeanFieldObjective:
             means[name] = torch.where(kept, mean, torch.zeros_like(mean))
             stds[name] = torch.where(kept, log_std.exp(), torch.zeros_like(mean))
         points = {n: variables[f"point/{n}"].detach().clone() for n in self.points}
-        kept_buffers = {n: buffer.clone() for n, buffer in buffers.items()}
+        kept_buffers = {n: buffer.clone() for n, buffer in self.network.kept(buffers).items()}
         return MeanFieldPosterior(means, stds, {**points, **self.constant, **kept_buffers})
 
     def _initial_std(self, name: str) -> Tensor:

@@ -65,7 +65,8 @@ class ParamsObjective:
         """The values reached."""
         values = {name: value.detach().clone() for name, value in self._values(variables).items()}
         random = {name: values.pop(name) for name in self.network.bayesian}
-        return PointPosterior(random, {**values, **{name: buffer.clone() for name, buffer in buffers.items()}})
+        fixed = {name: buffer.clone() for name, buffer in self.network.kept(buffers).items()}
+        return PointPosterior(random, {**values, **fixed})
 
     def _values(self, variables: Params) -> Params:
         values = {name: variables[f"value/{name}"] for name in self.trained} | self.constant

@@ -114,6 +114,5 @@ def gathered(network: Network, kept: Params, masks: Params, chains: int) -> Samp
     moving = {name for name, each in buffers.items() if each.is_floating_point()} - network.held
     others |= {name: each for name, each in buffers.items() if name in moving}
     constant = {name: value for name, value in network.params.items() if name not in values}
-    constant |= {name: each[-1] for name, each in buffers.items() if not each.is_floating_point()}
-    constant |= {name: network.buffers[name] for name in network.held & set(buffers)}
+    constant |= network.kept({name: each[-1] for name, each in buffers.items() if name not in moving})
     return Samples(weights, others, constant, chains)

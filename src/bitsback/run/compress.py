@@ -48,9 +48,11 @@ def compress(run: RunFolder, materials: Materials, *, watch: Callable[[Progress]
     """
     check_data(run, materials.data)
     recipe, before = materials.recipe, dense(run, materials)
-    recovery = _Recovery(run, materials, before.units.log_noise, watch, structure.named(recipe.compress))
+    given = structure.named(recipe.compress)
+    recovery = _Recovery(run, materials, before.units.log_noise, watch, given)
     pruned = _pruned(recipe, before.posterior, recovery)
-    stored = Stored(pruned, recovery.log_noise, before.temperature, before.history, pruned.masks)
+    masks = pruned.masks if given is None else {name: mask.float() for name, mask in given.masks.items()}
+    stored = Stored(pruned, recovery.log_noise, before.temperature, before.history, masks)
     after = from_stored(materials, stored)
     of = {"stage": "compressed", "form": recipe.predicts, "sparsity": sparsity(after)}
     store.save(run.file("compressed"), stored)
@@ -96,7 +98,7 @@ class _Recovery:
         recipe = self.materials.recipe
         folder = self.run.file("cycles")
         folder.mkdir(exist_ok=True)
-        name = f"{_name(recipe, masks)}-{cycle}"
+        name = f"{_name(recipe, masks, self.structure)}-{cycle}"
         result = folder / f"{name}.safetensors"
         if not result.exists():
             store.save(result, self._fit(posterior, masks, cycle, folder / f"{name}.checkpoint"))
@@ -121,9 +123,7 @@ class _Recovery:
             path=checkpoint,
             watch=self.watch,
         )
-        random = fitted.posterior.marginals()
-        kept = {name: mask for name, mask in masks.items() if name in random}
-        return Stored(fitted.posterior, fitted.log_noise, recipe.temperature, fitted.history, kept)
+        return Stored(fitted.posterior, fitted.log_noise, recipe.temperature, fitted.history, masks)
 
 
 def _settings(recipe: Recipe, cycle: int) -> FitSettings:
@@ -147,9 +147,11 @@ def _pruned(recipe: Recipe, posterior: Posterior, recovery: _Recovery) -> Masked
     return prune(inside, {name: mask for name, mask in pruned.masks.items() if name in random})
 
 
-def _name(recipe: Recipe, masks: Params) -> str:
+def _name(recipe: Recipe, masks: Params, given: Structure | None) -> str:
     """Differs for fine-tunings that differ."""
     digest = hashlib.sha256(json.dumps(asdict(recipe.compress)).encode())
     for mask in masks.values():
         digest.update(mask.to(torch.uint8).numpy().tobytes())
+    for tensor in given.weights.values() if given is not None else ():
+        digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()[:16]

@@ -1,6 +1,6 @@
 """Native libraries of the program that ships, compiled where TVM is installed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,20 @@ class Wanted:
 
     def __str__(self) -> str:
         return f"{self.target}:{','.join(map(str, self.batches))}"
+
+
+def here(tell: Callable[[str], None]) -> tuple[Wanted, ...]:
+    """A library for this machine, where there is what compiles it.
+
+    Args:
+        tell: Is told what is missing.
+    """
+    try:
+        need_compiler()
+    except ExportError as error:
+        tell(f"without a native library: {error}")
+        return ()
+    return (Wanted(runnable()[0]),)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from bitsback.lower.build.onnx import check_exports
 from bitsback.moments.own import OwnRules
 from bitsback.posterior.mean_field import MeanFieldPosterior
 from bitsback.run import structure
-from bitsback.run.fitted import units
+from bitsback.run.fitted import likelihood, units
 from bitsback.run.forms import own, smallest
-from bitsback.run.materials import Materials
+from bitsback.run.materials import Materials, inference
 
 # The reference networks' operators, which are known to have an ONNX form: finding out takes seconds.
 _KNOWN = frozenset(
@@ -42,6 +42,7 @@ def rehearse_all(materials: Materials) -> None:
         PolicyError: The policy or a mask does not fit.
         NetworkError: The file of masks is missing or damaged.
         RunError: The run that has the masks lacks them, or is damaged.
+        RecipeError: Something is to be taken from a structure, and none is named.
         ExportError: As for `rehearse`.
     """
     asked = materials.recipe
@@ -51,7 +52,8 @@ def rehearse_all(materials: Materials) -> None:
         masks_for(posterior, asked.compress.policy)
     else:
         prune(posterior, given.masks)
-        structure.begin(asked.compress, given, materials.traces.train, ())
+        began, _ = structure.begin(asked.compress, given, materials.traces.train, ())
+        inference(asked).objective(began, likelihood(materials.data), given.masks)
     rehearse(materials)
 
 

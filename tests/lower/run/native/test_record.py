@@ -189,13 +189,14 @@ LIES_OF_MEMBERS = {
     "product-over-members": (step(0, source=2), "reads value 2; there are 1"),
     "sum-of-another-type": (step(2, rectified=1), "true or false"),
     "sum-beyond-the-channels": (step(2, channel=8), "puts 64 channels at 8 of 64"),
-    "sum-the-wrong-way-round": (step(2, source=1, second=2, step=[1, 1]), "to one without|does not cover"),
+    "sum-the-wrong-way-round": (step(2, source=1, second=2, step=[1, 1]), "adds a value with members to one without"),
+    "sum-with-a-variance": (step(0, random=True), "reads a value with a variance"),
     "ends-in-what-is-shared": (
         lambda content, tensors: (
-            content.update(steps=content["steps"][:1]),
+            content.update(steps=[content["steps"][0], {**content["steps"][3], "source": 1}]),
             [tensors.pop(name) for name in [*tensors] if name[0] in "14"],
         ),
-        "no vector of outputs",
+        r"ends in Map\(height=1, width=1, channels=8\), which is no vector of outputs of 3 member",
     ),
     "four-axes": (tensor("1.values", lambda old: old[0]), "5 axes"),
     "scale-of-one-member": (tensor("1.scale", lambda old: old[:1]), "'1.scale' is float32"),
@@ -213,6 +214,15 @@ def test_a_plan_that_lies_about_members_is_refused(name):
     change(content, tensors)
     with pytest.raises(ArtifactError, match=said):
         plan_from(content, tensors)
+
+
+def test_a_value_with_a_variance_is_not_added_to_members():
+    content, tensors = plan_record(members())
+    noisy, of = plan_record(plan())
+    steps = [noisy["steps"][0], {**content["steps"][1], "source": 0, "groups": 1}, *content["steps"][2:]]
+    first = {name: each for name, each in of.items() if name.startswith("0.")}
+    with pytest.raises(ArtifactError, match="has a variance, and a ReLU in it or members"):
+        plan_from({**content, "steps": steps}, {**tensors, **first})
 
 
 TILES_OF_MEMBERS = [

@@ -190,6 +190,8 @@ class Steps:
                 node, f"both must be of one shape, with zeros before the channels in multiples of {LANES}"
             )
         random = self.random[first.source] or self.random[second.source]
+        if random and self.stacked[whole.source]:
+            raise self.refuse(node, "of the two, one has members, and the other a variance")
         target = self.add(self.maps[whole.source], random=random, stacked=self.stacked[whole.source])
         self.steps.append(Sum(whole, other, target, width=width))
         return View(target)

@@ -85,23 +85,49 @@ class MemberLayer:
         return 2 * LANES if self.width % (2 * LANES) == 0 else LANES
 
 
-def most_at_a_time(weights: MemberWeights) -> int:
-    """How many numbers of an output a tile may add up without a test for the end between them."""
-    return max(weights.kept[0].size, _UNROLL)
-
-
 def check_tile(tile: Tile, weights: MemberWeights) -> None:
     """Refuse a tile that a layer of members cannot have.
 
     Raises:
         ArtifactError: its outputs do not go together in whole blocks of one group, or it adds up more at a time than there is.
     """
-    most = most_at_a_time(weights)
+    most = max(weights.kept[0].size, _UNROLL)
     if tile.unroll > most:
         raise ArtifactError(f"a tile that adds up {tile.unroll} numbers at a time is for a layer of at most {most}")
     outputs = weights.values.shape[1] // weights.groups
     if outputs % tile.vectors:
         raise ArtifactError(f"a tile of {tile.vectors} outputs does not divide the {outputs} of a layer's group")
+
+
+def rooms(pattern: np.ndarray, tile: Tile) -> np.ndarray:
+    """How many numbers of one member each block has, those included that fill up its last turn.
+
+    Args:
+        pattern: `[blocks, weights of an output]`, which a block keeps.
+        tile: How the layer is cut.
+    """
+    counts = pattern.sum(1)
+    return counts if tile.dense else -(-counts // tile.unroll) * tile.unroll
+
+
+def pattern_of(weights: MemberWeights, tile: Tile) -> np.ndarray:
+    """`[blocks, weights of an output]`, which of them a block of outputs keeps: all where a tile is dense."""
+    blocks = weights.values.shape[1] // tile.vectors
+    found = np.asarray(weights.kept.reshape(blocks, tile.vectors, -1).any(1))
+    return np.ones_like(found) if tile.dense else found
+
+
+def numbers(weights: MemberWeights, tile: Tile) -> int:
+    """How many numbers `keep` lays out, at least: offsets, values, scales and biases.
+
+    Raises:
+        ArtifactError: the tile does not fit the layer.
+    """
+    check_tile(tile, weights)
+    width, outputs = padded(weights.members), weights.values.shape[1]
+    each = 4 if tile.widened else weights.values.itemsize
+    kept = int(rooms(pattern_of(weights, tile), tile).sum())
+    return kept * (1 + tile.vectors * width * each // 4) + outputs * (2 * width + 1) + 5 * LANES
 
 
 def keep(weights: MemberWeights, source: Place, tile: Tile, spread: int) -> KeptWeights:
@@ -120,27 +146,23 @@ def keep(weights: MemberWeights, source: Place, tile: Tile, spread: int) -> Kept
     members, outputs = weights.values.shape[:2]
     blocks, width = outputs // tile.vectors, padded(members)
     values = weights.values.reshape(members, blocks, tile.vectors, -1)
-    pattern = weights.kept.reshape(blocks, tile.vectors, -1).any(1)
-    if tile.dense:
-        pattern = np.ones_like(pattern)
+    pattern = pattern_of(weights, tile)
     block, weight = np.nonzero(pattern)
-    counts = pattern.sum(1)
-    turns = -(-counts // tile.unroll)
-    rooms = counts if tile.dense else turns * tile.unroll
-    starts = np.concatenate([[0], np.cumsum(rooms)])
+    counts, taken = pattern.sum(1), rooms(pattern, tile)
+    starts = np.concatenate([[0], np.cumsum(taken)])
     rank = np.arange(len(block)) - np.repeat(np.cumsum(counts) - counts, counts)
     place = starts[block] + rank
-    numbers = np.zeros((starts[-1], tile.vectors, width), np.float32 if tile.widened else weights.values.dtype)
-    numbers[place, :, :members] = values[:, block, :, weight].transpose(0, 2, 1)
+    values_kept = np.zeros((starts[-1], tile.vectors, width), np.float32 if tile.widened else weights.values.dtype)
+    values_kept[place, :, :members] = values[:, block, :, weight].transpose(0, 2, 1)
     offsets = np.zeros(0, np.int64)
     if not tile.dense:
         found = _taps(weights, source, spread)[weight] + _group(weights, blocks, spread)[block]
         last = np.zeros(blocks, np.int64)
         last[counts > 0] = found[np.cumsum(counts)[counts > 0] - 1]
-        offsets = np.repeat(last, rooms)
+        offsets = np.repeat(last, taken)
         offsets[place] = found
     sides = [_wide(each.T, width) for each in (weights.scale, weights.bias)]
-    return KeptWeights(starts // tile.unroll, offsets, numbers, *sides)
+    return KeptWeights(starts // tile.unroll, offsets, values_kept, *sides)
 
 
 def _taps(weights: MemberWeights, source: Place, spread: int) -> np.ndarray:

@@ -17,11 +17,11 @@ from bitsback.errors import ArtifactError
 from bitsback.lower.run.native.lanes import padded
 from bitsback.lower.run.native.layout import VERSION, places
 from bitsback.lower.run.native.library import Entry, Library
-from bitsback.lower.run.native.member_packing import check_tile, most_at_a_time
+from bitsback.lower.run.native.member_packing import numbers
 from bitsback.lower.run.native.members import MemberProduct
 from bitsback.lower.run.native.named_tensors import NamedTensors
 from bitsback.lower.run.native.plan import Map, Plan, Product, Step, Weighted
-from bitsback.lower.run.native.step_record import MOST, Made, Reader, step_record
+from bitsback.lower.run.native.step_record import MOST, Reader, Result, step_record
 from bitsback.lower.run.native.tiles import Tile, default_tile
 from bitsback.strict_json import Fields
 
@@ -85,7 +85,7 @@ def plan_from(content: object, tensors: Mapping[str, np.ndarray]) -> Plan:
     """
     fields, named = Fields(content, "the plan"), NamedTensors(tensors)
     task, shape, members = _head(fields)
-    steps, values = _steps(fields, named, Made(_input(shape), random=False), members)
+    steps, values = _steps(fields, named, Result(_input(shape), random=False), members)
     correlated = fields.of("correlated", bool)
     fields.close()
     last, classes = values[-1].map, _classes(values[-1], members)
@@ -139,7 +139,7 @@ def _head(fields: Fields) -> tuple[str, tuple[int, ...], int]:
     return task, shape, members
 
 
-def _classes(last: Made, members: int) -> int:
+def _classes(last: Result, members: int) -> int:
     """How many outputs a plan has that ends in a value.
 
     Raises:
@@ -151,8 +151,8 @@ def _classes(last: Made, members: int) -> int:
 
 
 def _steps(
-    fields: Fields, tensors: NamedTensors, given: Made, members: int
-) -> tuple[tuple[Step, ...], tuple[Made, ...]]:
+    fields: Fields, tensors: NamedTensors, given: Result, members: int
+) -> tuple[tuple[Step, ...], tuple[Result, ...]]:
     found = fields.objects("steps")
     if not 0 < len(found) <= MOST_STEPS:
         raise ArtifactError(f"the plan has {len(found)} steps; it must have 1 to {MOST_STEPS}")
@@ -175,17 +175,16 @@ def _shared(tensors: NamedTensors, name: str, count: int) -> tuple[int, ...]:
     return (1,) if tensors.shape(name, 1) == (1,) else (count,)
 
 
-def _constants(plan: Plan) -> int:
-    """At least as many numbers as `packing.arrange` lays out."""
+def _constants(plan: Plan, tiles: Mapping[int, Tile] | None = None) -> int:
+    """At least as many numbers as `packing.arrange` lays out, with these tiles or customary ones."""
     outputs, points = plan.outputs, padded(len(plan.points))
     size = 2 * padded(plan.input_shape[0]) + 2 * padded(outputs) + (outputs + 1) * points
-    for step in plan.steps:
+    for index, step in enumerate(plan.steps):
         if isinstance(step, Product):
             count, rows, columns, channels = step.weights.mean.shape
             size += 2 * padded(count) * (rows * columns * padded(channels) + 2) + rows * columns * padded(channels)
         if isinstance(step, MemberProduct):
-            outputs, filled = step.weights.values.shape[1], 2 * most_at_a_time(step.weights)  # a turn may be filled up
-            size += outputs * filled * (1 + plan.width) + 2 * outputs * plan.width + 2 * padded(outputs)
+            size += numbers(step.weights, (tiles or {}).get(index) or default_tile(plan, step, 1))
     if plan.correlated and isinstance(step := plan.steps[-1], Product):
         _, rows, columns, channels = step.weights.mean.shape
         size += padded(outputs * outputs // 2) * (rows * columns * padded(channels) + 1)
@@ -274,9 +273,6 @@ def _entry(fields: Fields, plan: Plan) -> Entry:
     products = [index for index, step in enumerate(plan.steps) if isinstance(step, Weighted)]
     if sorted(tiles) != products:
         raise ArtifactError(f"{fields.where} has tiles of steps {str(sorted(tiles))[:80]}, and products are {products}")
-    for index, tile in tiles.items():
-        step = plan.steps[index]
-        if isinstance(step, MemberProduct):
-            check_tile(tile, step.weights)
+    _check_size(f"with tiles for a batch of {batch} its weights take", _constants(plan, tiles))
     _check_size(f"a batch of {batch} takes", _scratch(plan, batch))
     return Entry(batch, tiles)

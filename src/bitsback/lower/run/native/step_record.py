@@ -37,7 +37,7 @@ MOST = 2**16
 
 
 @dataclass(frozen=True)
-class Made:
+class Result:
     """What a step makes: its shape, whether it has a variance, and whether it has members."""
 
     map: Map
@@ -112,7 +112,7 @@ class Reader:
 
     fields: Fields
     tensors: NamedTensors
-    values: Sequence[Made]
+    values: Sequence[Result]
     members: int = 1
 
     @property
@@ -120,7 +120,7 @@ class Reader:
         """How many numbers the members of one channel take."""
         return padded(self.members) if self.members > 1 else 1
 
-    def step(self) -> tuple[Step, Made]:
+    def step(self) -> tuple[Step, Result]:
         """The step and what it makes.
 
         Raises:
@@ -190,7 +190,7 @@ class Reader:
         return ArtifactError(f"{self.fields.where} {why}")
 
 
-def _read_product(reader: Reader, source: int) -> tuple[Step, Made]:
+def _read_product(reader: Reader, source: int) -> tuple[Step, Result]:
     of, target = reader.values[source], len(reader.values)
     shape = reader.tensors.shape(reader.name("mean"), 4)
     mean = reader.tensor("mean", (*shape[:3], of.map.channels))
@@ -207,10 +207,10 @@ def _read_product(reader: Reader, source: int) -> tuple[Step, Made]:
     if of.stacked:
         raise reader.refuse(f"has weights that all members share, and value {source}, which it reads, has members")
     step = Product(source, target, Weights(mean, bias, var, bias_var), stride, padding, reader.factor())
-    return step, Made(Map(height, width, *outputs), random)
+    return step, Result(Map(height, width, *outputs), random)
 
 
-def _read_member_product(reader: Reader, source: int) -> tuple[Step, Made]:
+def _read_member_product(reader: Reader, source: int) -> tuple[Step, Result]:
     of, members = reader.values[source], reader.members
     if members == 1 or of.random:
         raise reader.refuse(f"is of members, of which there are {members}, or reads a value with a variance")
@@ -227,7 +227,7 @@ def _read_member_product(reader: Reader, source: int) -> tuple[Step, Made]:
     height, width = reader.slid(of.map, (shape[2], shape[3]), stride, padding)
     weights = MemberWeights(values, scale, bias, groups)
     step = MemberProduct(source, len(reader.values), weights, stride, padding, reader.fields.of("rectified", bool))
-    return step, Made(Map(height, width, shape[1] * reader.width), random=False, stacked=True)
+    return step, Result(Map(height, width, shape[1] * reader.width), random=False, stacked=True)
 
 
 def _variances(reader: Reader, mean: np.ndarray) -> np.ndarray | Rank1 | Halves | Factored | None:
@@ -247,32 +247,32 @@ def _variances(reader: Reader, mean: np.ndarray) -> np.ndarray | Rank1 | Halves 
     raise reader.refuse(f"has variances {kind!r:.80}; known are {', '.join(VARIANCES)}")
 
 
-def _read_rectify(reader: Reader, source: int) -> tuple[Step, Made]:
+def _read_rectify(reader: Reader, source: int) -> tuple[Step, Result]:
     return Rectify(source, len(reader.values)), reader.values[source]
 
 
-def _read_largest(reader: Reader, source: int) -> tuple[Step, Made]:
+def _read_largest(reader: Reader, source: int) -> tuple[Step, Result]:
     of = reader.values[source]
     size, stride = reader.pair("size", 1), reader.pair("stride", 1)
     height, width = reader.slid(of.map, size, stride, (0, 0))
     made = Largest(source, len(reader.values), size, stride)
-    return made, Made(Map(height, width, of.map.channels), of.random, of.stacked)
+    return made, Result(Map(height, width, of.map.channels), of.random, of.stacked)
 
 
-def _read_average(reader: Reader, source: int) -> tuple[Step, Made]:
+def _read_average(reader: Reader, source: int) -> tuple[Step, Result]:
     of = reader.values[source]
     made = Average(source, len(reader.values), reader.factor())
-    return made, Made(Map(1, 1, of.map.channels), of.random, of.stacked)
+    return made, Result(Map(1, 1, of.map.channels), of.random, of.stacked)
 
 
-def _read_sum(reader: Reader, source: int) -> tuple[Step, Made]:
+def _read_sum(reader: Reader, source: int) -> tuple[Step, Result]:
     first, other = reader.values[source], reader.source("second", whole=True)
     second, step, channel = reader.values[other], reader.pair("step", 1), reader.fields.of("channel", int)
+    if second.stacked and not first.stacked:
+        raise reader.refuse("adds a value with members to one without")
     rows, columns = (first.map.height - 1) * step[0], (first.map.width - 1) * step[1]
     if rows >= second.map.height or columns >= second.map.width:
         raise reader.refuse(f"takes every {step} of {second.map}, which does not cover {first.map}")
-    if second.stacked and not first.stacked:
-        raise reader.refuse("adds a value with members to one without")
     width = reader.width if first.stacked and not second.stacked else 1
     taken = second.map.channels * width
     if channel < 0 or channel % LANES or channel + taken > first.map.channels:
@@ -280,14 +280,14 @@ def _read_sum(reader: Reader, source: int) -> tuple[Step, Made]:
             f"puts {taken} channels at {channel} of {first.map.channels}; it must be a multiple of {LANES} at which they fit"
         )
     random, rectified = first.random or second.random, reader.fields.of("rectified", bool)
-    if random and rectified:
-        raise reader.refuse("has a ReLU in it, and a variance")
+    if random and (rectified or first.stacked):
+        raise reader.refuse("has a variance, and a ReLU in it or members")
     view = View(other, step, channel)
     made = Sum(View(source), view, len(reader.values), reader.factor(), width, rectified)
-    return made, Made(first.map, random, first.stacked)
+    return made, Result(first.map, random, first.stacked)
 
 
-_READERS: Mapping[str, Callable[[Reader, int], tuple[Step, Made]]] = {
+_READERS: Mapping[str, Callable[[Reader, int], tuple[Step, Result]]] = {
     "product": _read_product,
     "rectify": _read_rectify,
     "largest": _read_largest,

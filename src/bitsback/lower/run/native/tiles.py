@@ -80,7 +80,7 @@ def _of_members(plan: Plan, step: MemberProduct, batch: int) -> Tile:
     column = rows * plan.maps[step.source].channels
     fitting = max(_NEAR // column - (columns - 1), 1) // step.stride[1]
     positions = _evenly(target.width, min(room, max(fitting, _FEW)))
-    widened = int(step.weights.kept.sum()) * plan.width <= _NEAR
+    widened = step.weights.stored == "int8" and int(step.weights.kept.sum()) * plan.width <= _NEAR
     return Tile(positions, 1, unroll=2, across=True, widened=widened)
 
 
