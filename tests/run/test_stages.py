@@ -12,7 +12,7 @@ from bitsback.report.promise import promise
 from bitsback.run.compress import compress, compressed, sparsity
 from bitsback.run.evaluate import evaluate
 from bitsback.run.fit import dense, fit, recipe_of
-from bitsback.run.materials import Materials, gather
+from bitsback.run.materials import Materials, gather, starts
 from bitsback.run.measure import files
 from bitsback.run.pack import pack
 from bitsback.run.watcher import Watcher
@@ -136,6 +136,31 @@ def test_members_may_start_at_the_structures_weights(copied_run, members):
     after = compress(members, with_part(members, compress=still))
     for name, stack in after.posterior.sample(3, torch.Generator()).items():
         torch.testing.assert_close(stack, structure[name].expand_as(stack), rtol=0, atol=1e-6)
+
+
+def test_fresh_members_are_drawn_anew_and_scaled_by_what_is_kept(copied_run, members):
+    masks = compressed(copied_run, gather(recipe_of(copied_run))).masks
+    still = Compress(masks=str(copied_run.path), start="fresh", fine_tune_epochs=1, learning_rate=1e-12)
+    after = compress(members, with_part(members, compress=still)).posterior.sample(3, torch.Generator())
+    drawn = starts(recipe_of(members), gather(recipe_of(members)).traces.train)
+    for name, mask in masks.items():
+        kept = mask.sum(1, keepdim=True).clamp_min(1)
+        for one, each in zip(drawn, after[name], strict=True):
+            torch.testing.assert_close(each, one[name] * mask * (mask.shape[1] / kept).sqrt(), rtol=0, atol=1e-6)
+
+
+def test_what_cannot_be_a_structure_is_refused_by_name(copied_run, members, tmp_path):
+    other, _, _ = fit(tmp_path / "other", parse({**CONTENT, "seed": 1, "form": {}}), Watcher(), command="test")
+    compress(members, with_part(members, compress=Compress(policy=magnitude())))
+    structure = str(copied_run.path)
+    for run, how, error, said in (
+        (members, {"masks": str(members.path)}, RunError, "the run itself"),
+        (other, {"masks": structure}, RunError, "was fitted to other data"),
+        (copied_run, {"masks": str(members.path), "start": "structure"}, RunError, "or those of several members"),
+        (copied_run, {"masks": str(members.path), "start": "fresh"}, RecipeError, "for methods with several chains"),
+    ):
+        with pytest.raises(error, match=said):
+            compress(run, with_part(run, compress=Compress(fine_tune_epochs=1, **how)))
 
 
 def test_members_have_in_common_what_is_shared_and_differ_in_the_rest(copied_run, members):

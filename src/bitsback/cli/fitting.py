@@ -120,11 +120,29 @@ def compress(
     changes = {"compress.policy": _policy(policy), "data.folder": absolute(data)}
     changes |= {"compress.policy.default.sparsity": sparsity, "compress.policy.default.saliency": saliency}
     changes |= {"compress.cycles": cycles, "compress.fine_tune_epochs": fine_tune_epochs, "seed": seed}
-    made, materials = opened(folder, changes, settings)
+    asked = {"--sparsity": sparsity, "--saliency": saliency, "--policy": policy}
+    words = next((name for name, value in asked.items() if value is not None), None)
+    made, materials = opened(folder, changes, settings, lambda _, recipe: _check_policy(words, recipe))
     with watching(as_json) as watcher:
         pruned = compress_stage(made, materials, watch=watcher.watch)
     figures = _kept(folder, pruned)
     show(figures, as_json=as_json, text=lambda: _kept_text(figures))
+
+
+def _check_policy(words: str | None, recipe: "Recipe") -> None:
+    """Refuse a policy beside what takes its place.
+
+    Raises:
+        RecipeError: There is one.
+    """
+    from bitsback.errors import RecipeError
+
+    masks = recipe.compress.masks
+    if words is not None and masks is not None:
+        raise RecipeError(
+            f"{words} asks for a policy, and compress.masks = '{masks}' says what goes in its place; leave {words} out, or "
+            "the masks: --set 'compress.masks=\"\"'"
+        )
 
 
 def _start(folder: Path, recipe: Path | None) -> dict[str, Any]:

@@ -87,12 +87,12 @@ def hold(network: Network, patterns: Sequence[str], values: Mapping[str, Tensor]
     for pattern in patterns:
         matched = fnmatch.filter(names, pattern)
         if not matched:
-            raise NetworkError(f"nothing of the network matches {pattern!r}; there are {', '.join(names)}")
+            raise NetworkError(f"nothing of the network matches {pattern!r}; there are {_some(names)}")
         held.update(matched)
     points = {name: "the same in all members" for name in network.bayesian if name in held}
     if points and len(points) == len(network.bayesian):
         raise NetworkError(
-            f"{', '.join(map(repr, patterns))} match every weight of the network; one at least must be its own"
+            f"{', '.join(map(repr, patterns))}: nothing is left to differ; one weight at least must not match"
         )
     return replace(
         network.at({name: values[name] for name in held}),
@@ -100,6 +100,12 @@ def hold(network: Network, patterns: Sequence[str], values: Mapping[str, Tensor]
         deterministic={**network.deterministic, **points},
         held=frozenset(held),
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    """A few names in words."""
+    more = len(names) - 8
+    return ", ".join(names[:8]) + (f" and {more} more" if more > 0 else "")
 
 
 def _normalizing_by(network: Network, held: set[str]) -> GraphModule:

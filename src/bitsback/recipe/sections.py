@@ -93,8 +93,9 @@ class Compress:
         weight_decay: Likewise.
         masks: A safetensors file of zeros and ones by param name, or the folder of a run whose pruned network has them,
             relative to the recipe, in place of the policy.
-        start: Where the network, or each of several chains, starts when it is trained inside a structure that a run has: at
-            its "own" weights, or at those of the "structure".
+        start: Where each of several chains starts that is trained inside a structure that a run has: at its "own" weights, at
+            those of the "structure", as a single network can too, or at "fresh" ones, drawn anew and made larger by as much
+            as keeps the variance of each output.
         shared: Patterns over the names of params and buffers, such as "conv1.*", that are taken from that run and stay as
             they are: all members have them in common, and what depends on nothing else is computed once.
     """
@@ -106,7 +107,7 @@ class Compress:
     learning_rate: float | None = None
     weight_decay: float | None = None
     masks: str | None = None
-    start: Literal["own", "structure"] = "own"
+    start: Literal["own", "fresh", "structure"] = "own"
     shared: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

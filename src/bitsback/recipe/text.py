@@ -85,6 +85,9 @@ def _prepared(content: Mapping[str, Any], beside: Path) -> dict[str, Any]:
         table = found.get(part)
         if isinstance(table, Mapping) and isinstance(table.get(key), str):
             value = table[key]
+            if not value and (part, key) in _PATHS:
+                found[part] = {name: each for name, each in table.items() if name != key}
+                continue
             there = str(named.absolute(beside / value)) if (part, key) in _PATHS else named.beside(value, beside)
             found[part] = {**table, key: there}
     compress = found.get("compress")

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bitsback.compress.masks import Masked, prune
 from bitsback.compress.schedule import Cycles, prune_in_cycles
+from bitsback.errors import RecipeError, RunError
 from bitsback.given.params import Params
 from bitsback.policy.choice import to_toml as policy_toml
 from bitsback.posterior import fit as training
@@ -28,6 +29,7 @@ from bitsback.run.fitted import FittedNetwork, at_mean, chain_ends, examples, li
 from bitsback.run.folder import RunFolder
 from bitsback.run.identity import check_data
 from bitsback.run.materials import Materials, fit_settings, inference
+from bitsback.run.materials import starts as fresh
 from bitsback.run.structure import Structure
 
 
@@ -44,11 +46,16 @@ def compress(run: RunFolder, materials: Materials, *, watch: Callable[[Progress]
 
     Raises:
         PolicyError: The policy does not fit the network.
-        RunError: The folder lacks a posterior or cannot be written, or the data are others than those of the fit.
+        RunError: The folder lacks a posterior or cannot be written, the data are others than those of the fit, or the structure
+            is its own or of other data.
     """
     check_data(run, materials.data)
     recipe, before = materials.recipe, dense(run, materials)
-    given = structure.named(recipe.compress)
+    if recipe.compress.masks is not None and Path(recipe.compress.masks).resolve() == run.path.resolve():
+        raise RunError(
+            f"compress.masks names {run.path}, the run itself; its structure would change under it: name another run"
+        )
+    given = structure.named(recipe.compress, materials.data)
     recovery = _Recovery(run, materials, before.units.log_noise, watch, given)
     pruned = _pruned(recipe, before.posterior, recovery)
     masks = pruned.masks if given is None else {name: mask.float() for name, mask in given.masks.items()}
@@ -110,6 +117,12 @@ class _Recovery:
         recipe, data = self.materials.recipe, self.materials.data
         network = self.materials.traces.train
         began, starts = at_mean(network, posterior), chain_ends(network, posterior)
+        if recipe.compress.start == "fresh":
+            starts = fresh(recipe, network)
+            if not starts:
+                raise RecipeError(
+                    "compress.start is 'fresh', which is for methods with several chains, such as deep_ensemble"
+                )
         if self.structure is not None:
             began, starts = structure.begin(recipe.compress, self.structure, began, starts)
         fitted = training.fit(

@@ -1,21 +1,26 @@
 """A structure that a recipe names in place of a policy: masks from a file, or what a run that was compressed has left.
 
 Members that start inside a structure differ by what they are trained on, and by what they are at first: each its own weights
-(Lakshminarayanan et al. 2017), or the structure's. Its first layers may be common to all of them (deep sub-ensembles,
-Valdenegro-Toro 2019): what is computed once costs one network's time.
+(Lakshminarayanan et al. 2017), weights drawn anew, or the structure's. Its first layers may be common to all of them (deep
+sub-ensembles, Valdenegro-Toro 2019): what is computed once costs one network's time.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from bitsback.errors import RecipeError, RunError
+from bitsback.given.dataset import Dataset
 from bitsback.given.network import Network, hold
 from bitsback.given.params import Params
 from bitsback.given.weights import load_weights
 from bitsback.posterior import store
 from bitsback.recipe.sections import Compress
 from bitsback.run import folder
+from bitsback.run.identity import check_data
 
 
 @dataclass(frozen=True)
@@ -24,32 +29,37 @@ class Structure:
 
     Attributes:
         masks: Zeros and ones by param name.
-        weights: What the pruned network has, buffers included; empty where there is no network.
+        weights: What the pruned network has, buffers included; empty where there is no network, or several.
     """
 
     masks: Params
     weights: Params = field(default_factory=dict)
 
 
-def read(path: Path) -> Structure:
+def read(path: Path, data: Dataset) -> Structure:
     """A structure.
 
     Args:
         path: A safetensors file of masks, or the folder of a run that was compressed.
+        data: What will be fitted inside it.
 
     Raises:
         NetworkError: The file is missing or damaged.
-        RunError: The run has no pruned network, or what it has is damaged.
+        RunError: The run has no pruned network, what it has is damaged, or it saw other data: its training split may hold what
+            is a test here.
     """
     if not path.is_dir():
         return Structure(load_weights(path))
-    stored = store.load(folder.open_run(path).need("compressed", "compress"))
+    run = folder.open_run(path)
+    check_data(run, data)
+    stored = store.load(run.need("compressed", "compress"))
     if not stored.masks:
         raise RunError(f"{path} is the folder of a run in which nothing was pruned; it has no masks")
-    return Structure(stored.masks, stored.posterior.centre())
+    one = stored.posterior.listing is None
+    return Structure(stored.masks, stored.posterior.centre() if one else {})
 
 
-def named(asked: Compress) -> Structure | None:
+def named(asked: Compress, data: Dataset) -> Structure | None:
     """The structure that a recipe names, if it names one.
 
     Raises:
@@ -57,7 +67,7 @@ def named(asked: Compress) -> Structure | None:
         BitsbackError: As `read`.
     """
     if asked.masks is not None:
-        return read(Path(asked.masks))
+        return read(Path(asked.masks), data)
     for key, value in (("start", asked.start != "own" and asked.start), ("shared", list(asked.shared))):
         if value:
             raise RecipeError(
@@ -75,7 +85,7 @@ def begin(
         asked: What the recipe says of it.
         structure: The same.
         network: With the weights that a single chain starts at.
-        own: Those that each of several chains starts at.
+        own: Those that each of several chains starts at, drawn anew where the recipe asks for fresh ones.
 
     Returns:
         The network, what is shared held in it, and the chains' starts.
@@ -84,8 +94,15 @@ def begin(
         RunError: The recipe asks for weights of the structure, and it is a file of masks, or of another network.
         NetworkError: A pattern of what is shared matches nothing.
     """
-    if asked.start == "own" and not asked.shared:
+    if asked.start == "fresh":
+        own = [{name: each * _gain(structure.masks.get(name), each) for name, each in start.items()} for start in own]
+    if asked.start != "structure" and not asked.shared:
         return network, own
+    if not structure.weights:
+        raise RunError(
+            f"members begin with weights of {asked.masks}, which has none, or those of several members; a run of one network "
+            "is needed"
+        )
     names = {**network.params, **network.buffers}
     unlike = next((name for name, each in names.items() if _shape(structure.weights, name) != tuple(each.shape)), None)
     if unlike is not None:
@@ -97,6 +114,17 @@ def begin(
     if asked.start == "structure":
         return found.at(structure.weights), [{name: structure.weights[name] for name in network.params}] * len(own)
     return found, [{name: each for name, each in start.items() if name not in found.held} for start in own]
+
+
+def _gain(mask: Tensor | None, weights: Tensor) -> Tensor:
+    """What keeps the variance of each output as it was before most of its inputs went (Evci et al. 2022, section 3).
+
+    √(weights of an output / those that are kept): layers keep so few that without it signals vanish on their way.
+    """
+    if mask is None or mask.ndim < 2:
+        return torch.ones((), dtype=weights.dtype)
+    kept = mask.flatten(1).sum(1).clamp_min(1)
+    return (mask[0].numel() / kept).sqrt().reshape(-1, *[1] * (mask.ndim - 1))
 
 
 def _shape(weights: Params, name: str) -> tuple[int, ...] | str:
