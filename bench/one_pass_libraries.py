@@ -72,6 +72,18 @@ class Kept:
             replace_file(path, [make()])
         return path.read_bytes()
 
+    def array(self, name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """An array.
+
+        Args:
+            name: Of what it is.
+            make: Makes it, where it is not kept.
+        """
+        path = self.folder / f"{name}-{self._digest()}.npz"
+        if not path.is_file():
+            _write(path, None, {name: make()})
+        return _read(path)[1][name]
+
     def _plan(self, name: str, make: Callable[[], Plan]) -> Plan:
         path = self.folder / f"{name}-{self._digest()}.npz"
         if not path.is_file():

@@ -16,7 +16,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Set
-from functools import partial
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ from bench.one_pass_sides import bound, deterministic
 from bitsback.errors import BitsbackError
 from bitsback.lower.build.native.tracing import plan_of
 from bitsback.lower.build.onnx import lower
-from bitsback.lower.run.native.plan import Plan, cost
+from bitsback.lower.run.native.plan import cost
 from bitsback.measure.journal import Journal, Measurement, latest, stamp
 from bitsback.measure.latency import Candidate, LatencySettings, latency
 from bitsback.measure.provenance import provenance
@@ -37,7 +37,11 @@ from examples.shared_ensemble.__main__ import JOURNAL, RUNS
 from examples.shared_ensemble.cases import CASES, Fitted, fitted
 from examples.shared_ensemble.ways import ways
 
-_QUICK = {"mlp-mnist": ("mlp", 32), "lenet5-mnist": ("lenet5", 32), "resnet20-cifar10": ("resnet20", 8)}
+_QUICK = {
+    "mlp-mnist": ("mlp", "shared_32_int8"),
+    "lenet5-mnist": ("lenet5", "shared_32_int6"),
+    "resnet20-cifar10": ("resnet20", "shared_8_int8"),
+}
 _SHOWN = ("accuracy", "nll", "ood_auroc_knowledge", "bytes_ratio")
 Call = Callable[[], object]
 
@@ -85,31 +89,26 @@ def _quality(rows: list[Measurement], name: str) -> dict[str, dict[str, float]]:
 
 def _measured(name: str, asked: argparse.Namespace, known: Set[str]) -> list[Measurement]:
     """The rows of one case: of its ways to predict whose quality is known."""
-    found, counts = fitted(name, asked.data, asked.runs), CASES[name].counts
-    raw = np.ascontiguousarray(found.data.test.inputs[:1], np.float32)
-    kept = Kept(asked.runs / name)
-    graph = kept.graph("deterministic", partial(deterministic, found.dense))
+    counts, kept = CASES[name].counts, Kept(asked.runs / name)
+    found = cache(lambda: fitted(name, asked.data, asked.runs))  # only where something is not kept yet
+    raw = kept.array("input", lambda: np.ascontiguousarray(found().data.test.inputs[:1], np.float32))
+    graph = kept.graph("deterministic", lambda: deterministic(found().dense))
     sides: dict[str, Call] = {"onnx_runtime": bound(graph, {}, raw)}
     costs: dict[str, tuple[int, int]] = {}
-    for count in counts if not asked.quick else (_QUICK[name][1],):
-        way = f"shared_{count}_int8"
-        if way not in known:
-            continue
+    quick = [_QUICK[name][1]] if name in _QUICK else []
+    every = quick if asked.quick else [*dict.fromkeys([*quick, *(f"shared_{count}_int8" for count in counts)])]
+    for way in (way for way in every if way in known):
         for each in (kept, Kept(asked.runs / name, asked.trials)):
-            call, plan = each.call(way, 1, partial(_plan, way, found, counts))
+            call, plan = each.call(way, 1, lambda way=way: plan_of(ways(counts)[way].program(found())))
             call.input[:] = raw
             sides[f"{way}{'_tuned' if each.trials else ''}"] = call
             costs[way] = cost(plan)
     if not asked.quick:
-        sides |= _beside(found, graph, raw, counts)
+        sides |= _beside(found(), graph, raw, counts)
     repeats = 60 if asked.quick else 300
     settings = LatencySettings(10, repeats, again=2)
     timed = _timed({**sides, **references(stored for _, stored in costs.values())}, settings, name)
     return [row for row in timed if not is_reference(str(row.of["side"]))] + _floors(timed, costs)
-
-
-def _plan(way: str, found: Fitted, counts: tuple[int, ...]) -> Plan:
-    return plan_of(ways(counts)[way].program(found))
 
 
 def _beside(found: Fitted, graph: bytes, raw: np.ndarray, counts: tuple[int, ...]) -> dict[str, Call]:
@@ -151,10 +150,9 @@ def _floors(timed: list[Measurement], costs: Mapping[str, tuple[int, int]]) -> l
 
 
 def _figures(rows: list[Measurement], recorded: list[Measurement]) -> dict[str, float]:
-    """The last line: bytes and latency of the int8 ensemble over one dense float32 network."""
+    """The last line: bytes and latency of an ensemble of whole numbers over one dense float32 network."""
     found: dict[str, float] = {}
-    for name, (short, count) in _QUICK.items():
-        way = f"shared_{count}_int8"
+    for name, (short, way) in _QUICK.items():
         for row in recorded:
             if row.what == "bytes_ratio" and (row.of.get("case"), row.of.get("way")) == (name, way) and row.value:
                 found[f"{short}_bytes"] = round(row.value, 3)

@@ -15,7 +15,9 @@ from typing import NamedTuple
 import numpy as np
 import onnx
 import onnx.numpy_helper
+import onnx_ir as ir
 import torch
+from onnxscript.optimizer import optimize_ir
 
 from bitsback.errors import ExportError
 from bitsback.form.program import Program
@@ -78,10 +80,17 @@ def check_exports(program: Program) -> None:
     _run_checked(model, _externalize(model), np.zeros((2, *program.input_shape), np.float32))
 
 
+def _may_fold(node: ir.Node) -> bool | None:
+    """Not what is computed from whole numbers of 8 bits: as float32 it would take four times their bytes; else as usual."""
+    return False if any(value is not None and value.dtype == ir.DataType.INT8 for value in node.inputs) else None
+
+
 def _export(program: Program) -> onnx.ModelProto:
     try:
         with _quiet():
-            result = torch.onnx.export(program.whole, (), dynamo=True, verbose=False)
+            result = torch.onnx.export(program.whole, (), dynamo=True, verbose=False, optimize=False)
+            if result is not None:
+                optimize_ir(result.model, should_fold=_may_fold)
     except Exception as error:
         raise ExportError(f"the {program.form} form has no ONNX equivalent: {_first_cause(error)}") from error
     if result is None:
