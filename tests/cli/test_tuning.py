@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from bitsback.artifact.container import write
+from bitsback.lower.run.native.layout import VERSION
 from tests.artifact import golden
 from tests.run.tunable import packed
 
@@ -56,7 +57,8 @@ def test_a_file_is_tuned_on_this_machine_without_pytorch(model, call):
 
 def test_what_a_user_can_do_wrong_is_one_line(model, call):
     write("none.bitsback", golden.artifact())
-    model.with_name("damaged.jsonl").write_text('{"format":"bitsback-tuning","layout":4,"version":1}\n{"device": 3}\n')
+    head = f'{{"format":"bitsback-tuning","layout":{VERSION},"version":1}}'
+    model.with_name("damaged.jsonl").write_text(head + '\n{"device": 3}\n')
     before = model.read_bytes()
     for words, said in (
         ([model, "--device", "emulated-aarch64"], "never how long it takes"),
