@@ -39,7 +39,7 @@ from examples.shared_ensemble.ways import ways
 
 _QUICK = {
     "mlp-mnist": ("mlp", "shared_32_int8"),
-    "lenet5-mnist": ("lenet5", "shared_32_int6"),
+    "lenet5-mnist": ("lenet5", "shared_32_int8"),
     "resnet20-cifar10": ("resnet20", "shared_8_int8"),
 }
 _SHOWN = ("accuracy", "nll", "ood_auroc_knowledge", "bytes_ratio")

@@ -187,7 +187,7 @@ def test_what_is_shared_needs_a_network_that_has_it(copied_run, members, tmp_pat
     save_file(masks, tmp_path / "own.safetensors")
     for path, shared, error, said in (
         (copied_run.path, "conv.*", NetworkError, "matches 'conv.\\*'"),
-        (tmp_path / "own.safetensors", "1.*", RunError, "where '1.weight' is not there; the network has"),
+        (tmp_path / "own.safetensors", "1.*", RunError, "which has none, or those of several members"),
     ):
         asked = Compress(masks=str(path), shared=(shared,), fine_tune_epochs=1)
         with pytest.raises(error, match=said):
@@ -201,7 +201,8 @@ def test_without_a_structure_nothing_can_be_taken_from_it(members):
 
 
 def test_a_run_without_masks_is_refused(members, tmp_path):
-    for path, said in ((members.path, "compressed"), (tmp_path, "there is no run in")):
+    other, _, _ = fit(tmp_path / "other", parse({**CONTENT, "form": {}}), Watcher(), command="test")
+    for path, said in ((other.path, "compressed"), (tmp_path, "there is no run in")):
         with pytest.raises(RunError, match=said):
             compress(members, with_part(members, compress=Compress(masks=str(path))))
 

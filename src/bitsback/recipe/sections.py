@@ -8,13 +8,13 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from bitsback.errors import RecipeError
 from bitsback.measure.abstain import Promise, Score
 from bitsback.measure.latency import LatencySettings
-from bitsback.policy.choice import Policy, Saliency
+from bitsback.policy.choice import Saliency
+from bitsback.recipe.compression import Compress
 from bitsback.recipe.form import DRAWS, Form
 from bitsback.recipe.inference import DeepEnsemble, Hmc, Imported, McDropout, MeanField, Point, SgMcmc, SnapshotEnsemble
-from bitsback.recipe.strict import STRICT
+from bitsback.recipe.strict import STRICT, check
 from bitsback.settings import check_seed, check_whole
 
 
@@ -82,51 +82,6 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Compress:
-    """What goes, in how many cycles, and with how much training after each.
-
-    Attributes:
-        policy: Tables as below, or the name of a TOML file with these tables, relative to the recipe.
-        cycles: How often to prune, at least 1, in equal ratios of what is kept; more than 1 only with `fine_tune_epochs`.
-        fine_tune_epochs: Passes over the training split under the mask after each pruning; 0 for none.
-        learning_rate: Of this training; that of [fit] without one.
-        weight_decay: Likewise.
-        masks: A safetensors file of zeros and ones by param name, or the folder of a run whose pruned network has them,
-            relative to the recipe, in place of the policy.
-        start: Where each of several chains starts that is trained inside a structure that a run has: at its "own" weights, at
-            those of the "structure", as a single network can too, or at "fresh" ones, drawn anew and made larger by as much
-            as keeps the variance of each output.
-        shared: Patterns over the names of params and buffers, such as "conv1.*", that are taken from that run and stay as
-            they are: all members have them in common, and what depends on nothing else is computed once.
-    """
-
-    __pydantic_config__ = STRICT
-    policy: Policy = field(default_factory=Policy)
-    cycles: int = 1
-    fine_tune_epochs: int = 0
-    learning_rate: float | None = None
-    weight_decay: float | None = None
-    masks: str | None = None
-    start: Literal["own", "fresh", "structure"] = "own"
-    shared: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        check_whole("compress.cycles", self.cycles, 1)
-        check_whole("compress.fine_tune_epochs", self.fine_tune_epochs, 0)
-        for name, least in (("learning_rate", "above 0"), ("weight_decay", "at least 0")):
-            value = getattr(self, name)
-            within = value is None or (0 <= value < math.inf and (value > 0 or name == "weight_decay"))
-            _check(within, f"compress.{name}", value, f"a finite number, {least}")
-        own = self.masks is None or self.cycles == 1
-        _check(own, "compress.cycles", self.cycles, "1 where compress.masks says what goes")
-        trains, what = self.fine_tune_epochs > 0, "left out unless compress.fine_tune_epochs trains inside a structure"
-        _check(trains or self.start == "own", "compress.start", self.start, what)
-        _check(trains or not self.shared, "compress.shared", list(self.shared), what)
-        recovers = self.cycles == 1 or self.fine_tune_epochs > 0
-        _check(recovers, "compress.cycles", self.cycles, "1 unless compress.fine_tune_epochs trains after each cycle")
-
-
-@dataclass(frozen=True)
 class Abstain:
     """The promise that the packed program keeps by declining; see `measure.abstain.Promise`."""
 
@@ -139,8 +94,8 @@ class Abstain:
     def __post_init__(self) -> None:
         for name in ("error_rate", "confidence"):
             value = getattr(self, name)
-            _check(0 < value < 1, f"abstain.{name}", value, "between 0 and 1")
-        _check(self.tolerance is None or 0 < self.tolerance < math.inf, "abstain.tolerance", self.tolerance, "above 0")
+            check(0 < value < 1, f"abstain.{name}", value, "between 0 and 1")
+        check(self.tolerance is None or 0 < self.tolerance < math.inf, "abstain.tolerance", self.tolerance, "above 0")
 
 
 @dataclass(frozen=True)
@@ -168,9 +123,9 @@ class Evaluate:
 
     def __post_init__(self) -> None:
         within = all(0 <= each < 1 for each in self.sparsities)
-        _check(within, "evaluate.sparsities", list(self.sparsities), "numbers from 0 to below 1")
+        check(within, "evaluate.sparsities", list(self.sparsities), "numbers from 0 to below 1")
         above = all(0 < each < math.inf for each in self.levels)
-        _check(above, "evaluate.levels", list(self.levels), "numbers above 0")
+        check(above, "evaluate.levels", list(self.levels), "numbers above 0")
         for name in ("swept", "perturbed", "pgd_steps"):
             check_whole(f"evaluate.{name}", getattr(self, name), 1)
 
@@ -191,7 +146,7 @@ class Measure:
 
     def __post_init__(self) -> None:
         sized = bool(self.batches) and all(type(each) is int and each >= 1 for each in self.batches)
-        _check(sized, "measure.batches", list(self.batches), "some numbers, each at least 1")
+        check(sized, "measure.batches", list(self.batches), "some numbers, each at least 1")
         for name, least in (("repeats", 1), ("warmup", 0), ("threads", 1)):
             check_whole(f"measure.{name}", getattr(self, name), least)
 
@@ -229,20 +184,20 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
-        _check(0 <= self.temperature < math.inf, "temperature", self.temperature, "a finite number, at least 0")
+        check(0 <= self.temperature < math.inf, "temperature", self.temperature, "a finite number, at least 0")
         has_prior = isinstance(self.inference, MeanField | SgMcmc | Hmc)
         right = f"0 where inference.method is '{self.inference.method}': it has a prior"
-        _check(self.fit.weight_decay == 0 or not has_prior, "fit.weight_decay", self.fit.weight_decay, right)
+        check(self.fit.weight_decay == 0 or not has_prior, "fit.weight_decay", self.fit.weight_decay, right)
         again = self.compress.weight_decay
-        _check(not again or not has_prior, "compress.weight_decay", again, right)
+        check(not again or not has_prior, "compress.weight_decay", again, right)
         self._check_moves()
         wanted, listed = self.form.members, self._listed
         right = f"at most {listed}, as many as the posterior is made of"
-        _check(wanted is None or listed is None or wanted <= listed, "form.members", wanted, right)
+        check(wanted is None or listed is None or wanted <= listed, "form.members", wanted, right)
         drawn = self.form.name in (None, "point") or self.inference.method != "point"
         if isinstance(self.inference, Imported):
             self._check_nothing_fitted()
-        _check(drawn, "form.name", self.form.name, "'point' where inference.method is 'point': nothing can be drawn")
+        check(drawn, "form.name", self.form.name, "'point' where inference.method is 'point': nothing can be drawn")
 
     def _check_moves(self) -> None:
         """What a method brings of its own is not asked for in [fit] too."""
@@ -257,14 +212,12 @@ class Recipe:
                 getattr(self.fit, key),
                 f"left out where inference.method is '{method}', which has steps of its own",
             )
-            _check(value == getattr(Fit(), key), f"fit.{key}", value, right)
+            check(value == getattr(Fit(), key), f"fit.{key}", value, right)
             if key == "learning_rate":
-                _check(
-                    self.compress.learning_rate is None, "compress.learning_rate", self.compress.learning_rate, right
-                )
+                check(self.compress.learning_rate is None, "compress.learning_rate", self.compress.learning_rate, right)
         if isinstance(self.inference, SgMcmc):
             momentum = self.inference.momentum
-            _check(
+            check(
                 method == "sghmc" or momentum == SgMcmc().momentum,
                 "inference.momentum",
                 momentum,
@@ -275,10 +228,10 @@ class Recipe:
         right = "left out where inference.method is 'imported': nothing is fitted"
         plain = Fit(threads=self.fit.threads)
         key = next((each.name for each in fields(Fit) if getattr(self.fit, each.name) != getattr(plain, each.name)), "")
-        _check(not key, f"fit.{key}", getattr(self.fit, key, None), right)
-        _check(self.temperature == 1, "temperature", self.temperature, right)
+        check(not key, f"fit.{key}", getattr(self.fit, key, None), right)
+        check(self.temperature == 1, "temperature", self.temperature, right)
         epochs = self.compress.fine_tune_epochs
-        _check(
+        check(
             epochs == 0, "compress.fine_tune_epochs", epochs, "0 where inference.method is 'imported': it has no prior"
         )
 
@@ -298,8 +251,3 @@ class Recipe:
     def predicts(self) -> str:
         """The form that ships."""
         return self.form.name or ("point" if self.inference.method == "point" else "ensemble")
-
-
-def _check(holds: bool, key: str, value: object, right: str) -> None:
-    if not holds:
-        raise RecipeError(f"{key} is {value!r}; it must be {right}")
