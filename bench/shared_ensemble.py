@@ -95,8 +95,7 @@ def _measured(name: str, asked: argparse.Namespace, known: Set[str]) -> list[Mea
     graph = kept.graph("deterministic", lambda: deterministic(found().dense))
     sides: dict[str, Call] = {"onnx_runtime": bound(graph, {}, raw)}
     costs: dict[str, tuple[int, int]] = {}
-    quick = [_QUICK[name][1]] if name in _QUICK else []
-    every = quick if asked.quick else [*dict.fromkeys([*quick, *(f"shared_{count}_int8" for count in counts)])]
+    every = [_QUICK[name][1]] if asked.quick else [f"shared_{count}_int8" for count in counts]
     for way in (way for way in every if way in known):
         for each in (kept, Kept(asked.runs / name, asked.trials)):
             call, plan = each.call(way, 1, lambda way=way: plan_of(ways(counts)[way].program(found())))

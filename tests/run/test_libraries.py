@@ -13,7 +13,8 @@ from bitsback.errors import ArtifactError, ExportError, MissingExtraError, Recip
 from bitsback.lower.run.native.targets import TARGETS, runnable
 from bitsback.measure.device import cpu_model
 from bitsback.report.evidence import newest
-from bitsback.run.libraries import Wanted, check_form, lost, wanted
+from bitsback.run import libraries
+from bitsback.run.libraries import Wanted, check_form, here, lost, wanted
 from bitsback.runtime.predictor import load
 from tests.cli.calls import caller
 from tests.emulation import needs_emulation, needs_lld
@@ -22,6 +23,19 @@ from tests.emulation import needs_emulation, needs_lld
 @pytest.fixture
 def call(capsys):
     return caller(capsys)
+
+
+def test_without_a_compiler_there_is_no_library_for_here_and_it_says_why(monkeypatch):
+    said = []
+    assert [each.target for each in here(said.append)] == runnable()[:1]
+    assert said == []
+
+    def missing():
+        raise MissingExtraError("install TVM")
+
+    monkeypatch.setattr(libraries, "need_compiler", missing)
+    assert here(said.append) == ()
+    assert said == ["without a native library: install TVM"]
 
 
 def test_what_is_asked_for_is_a_target_and_its_batches():

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bitsback.compress.masks import Masked, prune
 from bitsback.compress.schedule import Cycles, prune_in_cycles
-from bitsback.errors import RecipeError, RunError
+from bitsback.errors import RunError
 from bitsback.given.params import Params
 from bitsback.policy.choice import to_toml as policy_toml
 from bitsback.posterior import fit as training
@@ -55,7 +55,7 @@ def compress(run: RunFolder, materials: Materials, *, watch: Callable[[Progress]
         raise RunError(
             f"compress.masks names {run.path}, the run itself; its structure would change under it: name another run"
         )
-    given = structure.named(recipe.compress, materials.data)
+    given = structure.named(recipe, materials.data)
     recovery = _Recovery(run, materials, before.units.log_noise, watch, given)
     pruned = _pruned(recipe, before.posterior, recovery)
     masks = pruned.masks if given is None else {name: mask.float() for name, mask in given.masks.items()}
@@ -119,10 +119,6 @@ class _Recovery:
         began, starts = at_mean(network, posterior), chain_ends(network, posterior)
         if recipe.compress.start == "fresh":
             starts = fresh(recipe, network)
-            if not starts:
-                raise RecipeError(
-                    "compress.start is 'fresh', which is for methods with several chains, such as deep_ensemble"
-                )
         if self.structure is not None:
             began, starts = structure.begin(recipe.compress, self.structure, began, starts)
         fitted = training.fit(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bitsback.artifact.container import Artifact, read
-from bitsback.errors import ArtifactError, ExportError, RecipeError
+from bitsback.errors import ArtifactError, ExportError, MissingExtraError, RecipeError
 from bitsback.form.program import Program
 from bitsback.given.dataset import Dataset
 from bitsback.lower.build.comparison import Compared
@@ -46,7 +46,7 @@ def here(tell: Callable[[str], None]) -> tuple[Wanted, ...]:
     """
     try:
         need_compiler()
-    except ExportError as error:
+    except MissingExtraError as error:
         tell(f"without a native library: {error}")
         return ()
     return (Wanted(runnable()[0]),)

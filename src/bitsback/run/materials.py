@@ -90,16 +90,20 @@ def inference(recipe: Recipe) -> Inference:
     return MeanField(prior(asked), asked.estimator, asked.kl, asked.initial_std, asked.std_rate)
 
 
+def chains(recipe: Recipe) -> int:
+    """How many chains, or members that are trained one by one, the method has."""
+    method = inference(recipe)
+    return method.chains if isinstance(method, Sampling) else 1
+
+
 def starts(recipe: Recipe, network: Network) -> list[Params]:
     """Where the chains of a method start that has several: each at the weights that another seed gives, the first at the run's.
 
     Weights that come from a file, and what a network of the user's own does not draw, are the same in all.
     """
-    method = inference(recipe)
-    if not isinstance(method, Sampling) or method.chains == 1:
-        return []
     found = []
-    for chain in range(method.chains):
+    count = chains(recipe)
+    for chain in range(count if count > 1 else 0):
         module = _module(recipe, network.input_shape, network.outputs, chain_seed(recipe.seed, chain))
         found.append({
             name: value.detach().clone() for name, value in module.named_parameters() if name in network.params

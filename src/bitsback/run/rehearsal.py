@@ -47,7 +47,7 @@ def rehearse_all(materials: Materials) -> None:
     """
     asked = materials.recipe
     posterior = _untrained(materials.traces.evaluation, 0.0 if asked.inference.method == "point" else 1e-3)
-    given = structure.named(asked.compress, materials.data)
+    given = structure.named(asked, materials.data)
     if given is None:
         masks_for(posterior, asked.compress.policy)
     else:

@@ -18,9 +18,10 @@ from bitsback.given.network import Network, hold
 from bitsback.given.params import Params
 from bitsback.given.weights import load_weights
 from bitsback.posterior import store
-from bitsback.recipe.sections import Compress
+from bitsback.recipe.sections import Compress, Recipe
 from bitsback.run import folder
 from bitsback.run.identity import check_data
+from bitsback.run.materials import chains
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,16 @@ def read(path: Path, data: Dataset) -> Structure:
     return Structure(stored.masks, stored.posterior.centre() if one else {})
 
 
-def named(asked: Compress, data: Dataset) -> Structure | None:
+def named(recipe: Recipe, data: Dataset) -> Structure | None:
     """The structure that a recipe names, if it names one.
 
     Raises:
-        RecipeError: It names none, and says what is to be taken from it.
+        RecipeError: It names none, and says what is to be taken from it; or it asks a single chain to begin afresh.
         BitsbackError: As `read`.
     """
+    asked = recipe.compress
+    if asked.start == "fresh" and chains(recipe) == 1:
+        raise RecipeError("compress.start is 'fresh', which is for methods with several chains, such as deep_ensemble")
     if asked.masks is not None:
         return read(Path(asked.masks), data)
     for key, value in (("start", asked.start != "own" and asked.start), ("shared", list(asked.shared))):

@@ -1,7 +1,13 @@
 """Small plans of every kind of step, and files that lie about them."""
 
-import numpy as np
+import copy
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
+import pytest
+
+from bitsback.errors import ArtifactError
 from bitsback.lower.run.native.members import MemberProduct, MemberWeights
 from bitsback.lower.run.native.plan import (
     Average,
@@ -17,6 +23,7 @@ from bitsback.lower.run.native.plan import (
     View,
     Weights,
 )
+from bitsback.lower.run.native.record import plan_from, plan_record
 
 SHAPE = (2, 6, 5)
 
@@ -97,3 +104,11 @@ def members() -> Plan:
         "classification", SHAPE, few, few, steps, maps, (False,) * 6, np.zeros((3, 3), np.float32), ones, 0 * ones, 0 * ones,
         members=3, stacked=stacked,
     )  # fmt: skip
+
+
+def check_refused(made: Plan, change: Callable[[Any, Any], object], said: str) -> None:
+    """A plan's record is refused once it was changed."""
+    content, tensors = copy.deepcopy(plan_record(made))
+    change(content, tensors)
+    with pytest.raises(ArtifactError, match=said):
+        plan_from(content, tensors)
