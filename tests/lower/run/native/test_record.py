@@ -1,5 +1,6 @@
 """What is written of a plan is read again, and what could not be laid out is refused."""
 
+import copy
 import json
 import re
 from dataclasses import replace
