@@ -16,6 +16,7 @@ from bitsback.lower.build.tuning.database import Database
 from bitsback.lower.build.tuning.search import Job, search
 from bitsback.lower.build.tuning.shape import shape_of
 from bitsback.lower.run.native.library import Call, Entry, open_library
+from bitsback.lower.run.native.parts import customary, part
 from bitsback.lower.run.native.plan import Plan, Weighted
 from bitsback.lower.run.native.record import library_from, library_record, plan_from, plan_record
 from bitsback.lower.run.native.targets import runnable
@@ -103,12 +104,15 @@ class Kept:
         """The fastest tiles that trials found; trials are shared by all layers of one shape."""
         if not self.trials:
             return {}
-        products = {index: step for index, step in enumerate(plan.steps) if isinstance(step, Weighted)}
+        one = part(plan, customary(plan))
+        shapes = {
+            index: shape_of(one, step, batch) for index, step in enumerate(one.steps) if isinstance(step, Weighted)
+        }
         database, found = Database(self.folder / "tuning.jsonl"), {}
-        for shape in {shape_of(plan, step, batch) for step in products.values()}:
+        for shape in {*shapes.values()}:
             job = Job({shape: 1}, Here(), runnable()[0])
             found[shape] = job.known(search(job, self.trials, database))[shape].best
-        return {index: found[shape_of(plan, step, batch)] for index, step in products.items()}
+        return {index: found[shape] for index, shape in shapes.items()}
 
 
 def _write(path: Path, said: object, arrays: Mapping[str, np.ndarray]) -> None:

@@ -5,7 +5,7 @@ No PyTorch is needed: the file's plan has all that is compiled.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +17,12 @@ from bitsback.lower.build.native.library import build
 from bitsback.lower.build.tuning.database import Database
 from bitsback.lower.build.tuning.search import GAIN, Job, search
 from bitsback.lower.build.tuning.shape import Shape, shape_of
+from bitsback.lower.build.tuning.space import customary
+from bitsback.lower.run.native import parts
 from bitsback.lower.run.native.library import Entry, Library, open_library
 from bitsback.lower.run.native.plan import Plan, Weighted
 from bitsback.lower.run.native.targets import best, runnable
-from bitsback.lower.run.native.tiles import Tile, default_tile
+from bitsback.lower.run.native.tiles import Tile
 from bitsback.measure.native import Bench
 from bitsback.run.measure import Draw, random_inputs
 from bitsback.run.watcher import Step, Watcher
@@ -158,11 +160,15 @@ def _entries(library: Library, batches: Sequence[int]) -> list[Entry]:
 
 
 def _shapes(plan: Plan, entries: Sequence[Entry]) -> Counter[Shape]:
-    return Counter(shape_of(plan, step, entry.batch) for entry in entries for _, step in _products(plan))
+    return Counter(shape for entry in entries for shape in _each_shape(plan, entry).values())
 
 
-def _products(plan: Plan) -> list[tuple[int, Weighted]]:
-    return [(index, step) for index, step in enumerate(plan.steps) if isinstance(step, Weighted)]
+def _each_shape(plan: Plan, entry: Entry) -> dict[int, Shape]:
+    """The shapes of a function's products by step, of members those that are computed at a time."""
+    one = parts.part(plan, entry.together or parts.customary(plan))
+    return {
+        index: shape_of(one, step, entry.batch) for index, step in enumerate(one.steps) if isinstance(step, Weighted)
+    }
 
 
 @dataclass(frozen=True)
@@ -187,10 +193,10 @@ def _decided(
     whole: _Whole, was: Entry, best: Mapping[Shape, Tile], latencies: tuple[float, ...]
 ) -> tuple[Entry, Function]:
     """The fastest of customary tiles, those that were there, and those that were found; a gain within noise changes nothing."""
-    plan, batch = whole.plan, was.batch
-    customary = Entry(batch, {index: default_tile(plan, step, batch) for index, step in _products(plan)})
-    tuned = Entry(batch, {index: best[shape_of(plan, step, batch)] for index, step in _products(plan)})
-    named = {"customary": customary, "as it was": was, "tuned": tuned}
+    batch, shapes = was.batch, _each_shape(whole.plan, was)
+    plain = replace(was, tiles={index: customary(shape) for index, shape in shapes.items()})
+    tuned = replace(was, tiles={index: best[shape] for index, shape in shapes.items()})
+    named = {"customary": plain, "as it was": was, "tuned": tuned}
     different = [each for index, each in enumerate(named.values()) if each not in [*named.values()][:index]]
     seconds = whole.seconds(different)
     ratios = np.median(seconds / seconds[:, [different.index(was)]], 0)

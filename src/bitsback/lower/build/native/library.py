@@ -42,7 +42,7 @@ def function(plan: Plan, arrangement: Arrangement, name: str) -> Any:
         name: The function's.
     """
     batch = arrangement.places[0].batch
-    code, last = Code(), arrangement.places[-1]
+    code, last = Code(), arrangement.last
     inputs = buffer("input", batch * math.prod(plan.input_shape), 4)
     answers = Answers(*(buffer(each, batch * (plan.outputs if each == "mean" else 1), 4) for each in Answers._fields))
     constants, scratch = (
@@ -50,8 +50,7 @@ def function(plan: Plan, arrangement: Arrangement, name: str) -> Any:
         buffer("scratch", arrangement.scratch, 64),
     )
     pointwise.standardize(code, (inputs, constants, scratch), arrangement.places[0], arrangement.standard)
-    for index, step in enumerate(plan.steps):
-        _step(code, (constants, scratch), step, (arrangement, index))
+    _steps(code, (constants, scratch), arrangement)
     if plan.task == "regression":
         regress(code, (constants, scratch, answers), last, (arrangement.targets, plan.members))
     else:
@@ -62,6 +61,32 @@ def function(plan: Plan, arrangement: Arrangement, name: str) -> Any:
     return code.function(name, [inputs, constants, scratch, *answers])
 
 
+def _steps(code: Code, buffers: tuple[Any, Any], arrangement: Arrangement) -> None:
+    """Every step: where members take turns, what they have in common first, and then the rest in each turn."""
+    plan = arrangement.part
+    steps = [*enumerate(plan.steps)]
+    if arrangement.turns == 1:
+        _some(code, buffers, steps, (arrangement, 0))
+        return
+    own = next(index for index, step in steps if plan.stacked[step.target])
+    _some(code, buffers, steps[:own], (arrangement, 0))
+
+    def turn(index: Any) -> None:
+        _some(code, buffers, steps[own:], (arrangement, index))
+        pointwise.gather(code, buffers[1], (arrangement.places[-1], arrangement.last), (index, plan.outputs))
+
+    code.loop(arrangement.turns, turn, "turn")
+
+
+def _some(code: Code, buffers: tuple[Any, Any], steps: Sequence[tuple[int, Step]], of: tuple[Arrangement, Any]) -> None:
+    arrangement, turn = of
+    for index, step in steps:
+        if isinstance(step, MemberProduct):
+            member_product(code, arrangement.member_layers[index], buffers, turn)
+        else:
+            _step(code, buffers, step, (arrangement, index))
+
+
 def _step(code: Code, buffers: tuple[Any, Any], step: Step, of: tuple[Arrangement, int]) -> None:
     arrangement, index = of
     constants, scratch = buffers
@@ -69,8 +94,6 @@ def _step(code: Code, buffers: tuple[Any, Any], step: Step, of: tuple[Arrangemen
     match step:
         case Product():
             product(code, arrangement.layers[index], constants, scratch)
-        case MemberProduct():
-            member_product(code, arrangement.member_layers[index], constants, scratch)
         case Rectify():
             shared = at[step.target].common is not None
             (positions if shared else pointwise).rectify(code, scratch, at[step.source], at[step.target])
@@ -96,7 +119,9 @@ def build(plan: Plan, target: str, entries: Sequence[Entry]) -> Library:
         ExportError: There is no such target, or no linker for it.
     """
     ordered = tuple(sorted(entries, key=lambda entry: -entry.batch))
-    functions = {each.name: function(plan, arrange(plan, each.batch, each.tiles), each.name) for each in ordered}
+    functions = {
+        each.name: function(plan, arrange(plan, each.batch, each.tiles, each.together), each.name) for each in ordered
+    }
     return Library(target, linked(functions, target), ordered)
 
 

@@ -16,12 +16,12 @@ from bitsback.lower.build.native.walk import every_tile
 from bitsback.lower.run.native.member_packing import MemberLayer
 
 
-def member_product(code: Code, layer: MemberLayer, weights: Any, scratch: Any) -> None:
-    """The whole layer."""
+def member_product(code: Code, layer: MemberLayer, buffers: tuple[Any, Any], turn: Any = 0) -> None:
+    """The whole layer, of the members of one turn."""
     blocks = layer.outputs // layer.tile.vectors
 
     def body(block: Any, read: list[Any], written: list[Any]) -> None:
-        _tile(_Block(code, layer, weights, scratch, block), read, written)
+        _tile(_Block(code, layer, *buffers, turn, block), read, written)
 
     if layer.tile.across:
         every_tile(
@@ -45,6 +45,7 @@ class _Block:
     layer: MemberLayer
     weights: Any
     scratch: Any
+    turn: Any
     index: Any
 
     @property
@@ -55,11 +56,11 @@ class _Block:
     def number(self, kept: Any, output: int, each: int) -> Any:
         """A kept weight of one of the outputs, in one of its vectors of members."""
         layer, lanes = self.layer, self.layer.lanes
-        first = (kept * layer.tile.vectors + output) * layer.width
+        first, own = (kept * layer.tile.vectors + output) * layer.width, layer.numbers + self.turn * layer.turn
         if layer.stored == "int8":
-            at = layer.numbers + tirx.truncdiv(first, 4)
+            at = own + tirx.truncdiv(first, 4)
             return self.code.let(small(self.weights, at + each * lanes // 4, lanes))
-        return self.code.let(vector(self.weights, layer.numbers + first + each * lanes, lanes))
+        return self.code.let(vector(self.weights, own + first + each * lanes, lanes))
 
     def inputs(self, at: Any) -> list[Any]:
         """What is at a place of the input: of each member, or what all have in common."""
@@ -138,7 +139,8 @@ def _write(block: _Block, sums: Registers, written: list[Any]) -> None:
         first = (block.index * outputs + output) * layer.width
         for each in range(block.vectors):
             at = first + each * lanes
-            scale, bias = (code.let(vector(block.weights, side + at, lanes)) for side in (layer.scale, layer.bias))
+            side = block.turn * (layer.outputs * layer.width) + at
+            scale, bias = (code.let(vector(block.weights, of + side, lanes)) for of in (layer.scale, layer.bias))
             for position, where in enumerate(written):
                 value = sums[(position * outputs + output) * block.vectors + each] * scale + bias
                 if layer.step.rectified:

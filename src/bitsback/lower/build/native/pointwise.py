@@ -147,6 +147,24 @@ def average(code: Code, scratch: Any, source: Place, target: Place, factor: floa
     )
 
 
+def gather(code: Code, scratch: Any, places: tuple[Place, Place], turn: tuple[Any, int]) -> None:
+    """What one turn's members have of each of so many outputs, to where all members have it side by side."""
+    (source, target), (index, outputs) = places, turn
+    some, every = source.map.channels // outputs, target.map.channels // outputs
+
+    def output(each: Any, number_: Any) -> None:
+        for at in range(0, some, LANES):
+            read = source.mean + offset(source, each, 0, 0) + number_ * some + at
+            written = target.mean + offset(target, each, 0, 0) + number_ * every + index * some + at
+            code.store(scratch, written, vector(scratch, read))
+
+    code.loop(
+        source.batch,
+        lambda each: code.loop(outputs, lambda number_: output(each, number_), "output"),
+        "each",
+    )
+
+
 def write(code: Code, scratch: Any, target: Place, at: Any, value: tuple[Any, Any]) -> None:
     """A vector of a value: mean, variance if it has one, and second moment if a later step asks for it."""
     mean, var = value

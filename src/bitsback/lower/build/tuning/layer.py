@@ -39,8 +39,9 @@ def compiled(shape: Shape, tile: Tile, target: str) -> Library:
     Raises:
         ExportError: There is no such target, or no linker for it.
     """
-    entry, plan = Entry(shape.batch, {0: tile}), alone(shape)
-    arrangement = arrange(plan, entry.batch, entry.tiles)
+    plan = alone(shape)
+    entry = Entry(shape.batch, {0: tile}, plan.width)
+    arrangement = arrange(plan, entry.batch, entry.tiles, plan.width)
     code, layer = Code(), (arrangement.layers | arrangement.member_layers)[0]
     inputs = buffer("input", shape.batch * math.prod(plan.input_shape), 4)
     constants = buffer("constants", len(arrangement.constants), 64)
@@ -59,7 +60,7 @@ def _product(code: Code, layer: Layer | MemberLayer, constants: Any, scratch: An
     if isinstance(layer, Layer):
         product(code, layer, constants, scratch)
     else:
-        member_product(code, layer, constants, scratch)
+        member_product(code, layer, (constants, scratch))
 
 
 def _fill(code: Code, scratch: Any, place: Place) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from bitsback.lower.run.native.lanes import LANES, padded
 from bitsback.lower.run.native.plan import Average, Map, Plan, Product, Weighted, sources
 
-VERSION = 5
+VERSION = 6
 """Of where everything lies, here and in `packing`: a library finds nothing where another version put it."""
 
 
@@ -60,8 +60,14 @@ class Place:
         return (self.map.height, length) if any(self.border) else (1, self.map.height * length)
 
 
-def places(plan: Plan, batch: int) -> tuple[tuple[Place, ...], int]:
-    """Where the values of a plan lie, and how many numbers that takes."""
+def places(plan: Plan, batch: int, *, turns: int = 1) -> tuple[tuple[Place, ...], int]:
+    """Where the values of a plan lie, and how many numbers that takes.
+
+    Args:
+        plan: What is computed, of members those of one turn.
+        batch: For how many inputs at a time.
+        turns: How often what members have of their own is computed; what they have in common stays for all turns.
+    """
     shapes = [_shape(plan, index, batch) for index in range(len(plan.maps))]
     seconds, commons = _seconds(plan), _commons(plan)
     last = {index: at for at, step in enumerate(plan.steps) for index in sources(step)}
@@ -93,7 +99,7 @@ def places(plan: Plan, batch: int) -> tuple[tuple[Place, ...], int]:
     for at, step in enumerate(plan.steps):
         settle(step.target)
         for index in {*sources(step)}:
-            if last[index] == at:
+            if last[index] == at and (turns == 1 or plan.stacked[index]):
                 place = found[index]
                 held = [each for each in (place.mean, place.var, place.second) if each is not None]
                 free.setdefault(_kind(place), []).extend(held)

@@ -30,10 +30,12 @@ class Entry:
     Attributes:
         batch: for how many inputs.
         tiles: by step of the plan, how its products are cut, where not as customary.
+        together: how many numbers of a channel, one for each member, are computed at a time; None for as many as customary.
     """
 
     batch: int
     tiles: Mapping[int, Tile] = field(default_factory=dict)
+    together: int | None = None
 
     @property
     def name(self) -> str:
@@ -180,7 +182,7 @@ def open_library(plan: Plan, library: Library) -> NativeSession:
 
 def memory(plan: Plan, entry: Entry) -> Memory:
     """What one function of a library that was compiled from a plan needs."""
-    arrangement = arrange(plan, entry.batch, entry.tiles)
+    arrangement = arrange(plan, entry.batch, entry.tiles, entry.together)
     return Memory((entry.batch, *plan.input_shape), plan.outputs, arrangement.constants, arrangement.scratch)
 
 

@@ -22,9 +22,9 @@ class KeptWeights:
         starts: `[blocks + 1]`, where the weights of each block begin, in whole turns of the unrolled loop.
         offsets: `[K]`, how far behind the first number of a position the number lies that a weight is multiplied by; the last
             of a block is repeated, with zeros for weights, until its turns are whole. Empty where all are kept, in order.
-        numbers: `[K, outputs of a block, padded members]`.
-        scale: `[O, padded members]`.
-        bias: `[O, padded members]`.
+        numbers: `[turns, K, outputs of a block, members of a turn]`.
+        scale: `[turns, O, members of a turn]`.
+        bias: `[turns, O, members of a turn]`.
     """
 
     starts: np.ndarray
@@ -45,7 +45,9 @@ class MemberLayer:
         tile: how it is cut.
         spread: how far it is from one channel of the input to the next: as many numbers as a channel has, or 1 where the input
             is what all members have in common.
+        width: numbers of one output that are computed at a time, one for each member.
         starts: the offset of `KeptWeights.starts`, and so on.
+        turn: how far it is from the numbers of one turn to those of the next.
     """
 
     step: MemberProduct
@@ -53,11 +55,13 @@ class MemberLayer:
     target: Place
     tile: Tile
     spread: int
+    width: int
     starts: int
     offsets: int
     numbers: int
     scale: int
     bias: int
+    turn: int
 
     @property
     def room_size(self) -> int:
@@ -73,11 +77,6 @@ class MemberLayer:
     def outputs(self) -> int:
         """How many it writes at each position."""
         return self.step.weights.values.shape[1]
-
-    @property
-    def width(self) -> int:
-        """Numbers of one output."""
-        return padded(self.step.weights.members)
 
     @property
     def lanes(self) -> int:
@@ -130,18 +129,19 @@ def numbers(weights: MemberWeights, tile: Tile) -> int:
     return kept * (1 + tile.vectors * width * each // 4) + outputs * (2 * width + 1) + 5 * LANES
 
 
-def keep(weights: MemberWeights, source: Place, tile: Tile, spread: int) -> KeptWeights:
+def keep(weights: MemberWeights, source: Place, tile: Tile, members_of: tuple[int, int]) -> KeptWeights:
     """Order the weights of a layer for a tile.
 
     Args:
         weights: Of the layer.
         source: Where its input lies.
         tile: How it is cut.
-        spread: As `MemberLayer.spread`.
+        members_of: `MemberLayer.spread` and `MemberLayer.width`.
 
     Raises:
         ArtifactError: the tile does not fit the layer.
     """
+    spread, together = members_of
     check_tile(tile, weights)
     members, outputs = weights.values.shape[:2]
     blocks, width = outputs // tile.vectors, padded(members)
@@ -161,8 +161,8 @@ def keep(weights: MemberWeights, source: Place, tile: Tile, spread: int) -> Kept
         last[counts > 0] = found[np.cumsum(counts)[counts > 0] - 1]
         offsets = np.repeat(last, taken)
         offsets[place] = found
-    sides = [_wide(each.T, width) for each in (weights.scale, weights.bias)]
-    return KeptWeights(starts // tile.unroll, offsets, values_kept, *sides)
+    sides = [_turns(_wide(each.T, width), together) for each in (weights.scale, weights.bias)]
+    return KeptWeights(starts // tile.unroll, offsets, _turns(values_kept, together), *sides)
 
 
 def _taps(weights: MemberWeights, source: Place, spread: int) -> np.ndarray:
@@ -175,6 +175,11 @@ def _group(weights: MemberWeights, blocks: int, spread: int) -> np.ndarray:
     """How far behind those of the first group the numbers lie that a block reads."""
     group = np.arange(blocks) // (blocks // weights.groups)
     return group * weights.values.shape[-1] * spread
+
+
+def _turns(numbers: np.ndarray, together: int) -> np.ndarray:
+    """`[..., padded members]` as `[turns, ..., members of a turn]`."""
+    return np.stack(np.split(numbers, numbers.shape[-1] // together, -1))
 
 
 def _wide(numbers: np.ndarray, width: int) -> np.ndarray:

@@ -6,15 +6,17 @@ is loaded.
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bitsback.lower.run.native.constants import Constants
 from bitsback.lower.run.native.lanes import LANES, padded
 from bitsback.lower.run.native.layout import Place, places
 from bitsback.lower.run.native.member_packing import MemberLayer, keep
 from bitsback.lower.run.native.members import MemberProduct
+from bitsback.lower.run.native.parts import customary as as_customary
+from bitsback.lower.run.native.parts import part
 from bitsback.lower.run.native.plan import Factored, Halves, Map, Plan, Product, Rank1, Weighted, Weights
 from bitsback.lower.run.native.tiles import Tile, customary, default_tile
 
@@ -166,7 +168,10 @@ class Arrangement:
     """Where everything of a plan lies, for one batch size.
 
     Attributes:
-        places: of each value.
+        part: the plan of the members of one turn, or of all.
+        places: of each of its values.
+        last: of the last value, all members.
+        turns: how often what members have of their own is computed, each time for others.
         constants: all of them.
         scratch: how many numbers the scratch buffer has.
         standard: the offsets of what inputs are standardized by: means, factors.
@@ -178,7 +183,10 @@ class Arrangement:
         correlation: of the outputs, where they are looked at with it.
     """
 
+    part: Plan
     places: tuple[Place, ...]
+    last: Place
+    turns: int
     constants: np.ndarray
     scratch: int
     standard: tuple[int, int]
@@ -190,36 +198,25 @@ class Arrangement:
     correlation: Correlation | None
 
 
-@dataclass
-class _Constants:
-    parts: list[np.ndarray] = field(default_factory=list)
-    size: int = 0
-
-    def add(self, values: Any) -> int:
-        """The offset of an array, padded to whole vectors."""
-        flat = np.asarray(values, np.float32).ravel()
-        room = np.zeros(padded(flat.size), np.float32)
-        room[: flat.size] = flat
-        self.parts.append(room)
-        self.size += room.size
-        return self.size - room.size
-
-    def add_bits(self, values: np.ndarray) -> int:
-        """The offset of whole numbers, whose bits stand where those of float32 would."""
-        data = np.ascontiguousarray(values).tobytes()
-        return self.add(np.frombuffer(data + bytes(-len(data) % 4), np.float32))
-
-
-def arrange(plan: Plan, batch: int, tiles: Mapping[int, Tile] | None = None) -> Arrangement:
+def arrange(
+    plan: Plan, batch: int, tiles: Mapping[int, Tile] | None = None, together: int | None = None
+) -> Arrangement:
     """Where everything of a plan lies.
 
     Args:
         plan: What is computed.
         batch: For how many inputs at a time.
         tiles: By step, where another tile than the customary one is wanted.
+        together: How many numbers of a channel, one for each member, are computed at a time; None for as many as customary.
     """
-    at, size = places(plan, batch)
-    constants = _Constants()
+    one = part(plan, together or as_customary(plan))
+    turns = plan.width // one.width
+    at, size = places(one, batch, turns=turns)
+    last = at[-1]
+    if turns > 1:
+        last = replace(last, map=plan.maps[-1], stride=plan.maps[-1].channels, mean=size)
+        size += batch * last.each
+    constants = Constants()
     channels = plan.maps[0].channels
     standard = [constants.add(np.resize(each, channels)) for each in (plan.input_mean, plan.input_scale)]
     layers: dict[int, Layer] = {}
@@ -227,11 +224,13 @@ def arrange(plan: Plan, batch: int, tiles: Mapping[int, Tile] | None = None) -> 
     sums = size + 2 * plan.outputs * padded(len(plan.points))
     for index, step in enumerate(plan.steps):
         if isinstance(step, Weighted):
-            tile = (tiles or {}).get(index) or default_tile(plan, step, batch)
+            first = one.steps[index]
+            assert isinstance(first, Weighted)
+            tile = (tiles or {}).get(index) or default_tile(one, first, batch)
             if isinstance(step, Product):
                 layers[index] = _layer(plan, step, at, (tile, sums), constants)
             else:
-                member_layers[index] = _member_layer(plan, step, at, tile, constants)
+                member_layers[index] = _member_layer(one, step, at, tile, constants)
     points = constants.add(_table(plan))
     scale, shift, noise = (constants.add(each) for each in (plan.target_scale, plan.target_shift, plan.noise_var.sum()))
     end = sums + max((each.room_size for each in layers.values()), default=0)
@@ -241,8 +240,8 @@ def arrange(plan: Plan, batch: int, tiles: Mapping[int, Tile] | None = None) -> 
         end = correlation.root + plan.outputs * padded(plan.outputs)
     numbers = np.concatenate(constants.parts)
     return Arrangement(
-        at, numbers, end, (standard[0], standard[1]), layers, member_layers, points, size, (scale, shift, noise),
-        correlation,
+        one, at, last, turns, numbers, end, (standard[0], standard[1]), layers, member_layers, points, size,
+        (scale, shift, noise), correlation,
     )  # fmt: skip
 
 
@@ -255,16 +254,21 @@ def _table(plan: Plan) -> np.ndarray:
 
 
 def _member_layer(
-    plan: Plan, step: MemberProduct, at: tuple[Place, ...], tile: Tile, constants: _Constants
+    plan: Plan, step: MemberProduct, at: tuple[Place, ...], tile: Tile, constants: Constants
 ) -> MemberLayer:
+    """Of all members, computed so many at a time as the plan has."""
     source, spread = at[step.source], plan.spread(step.source)
-    kept = keep(step.weights, source, tile, spread)
+    kept = keep(step.weights, source, tile, (spread, plan.width))
     starts, offsets = (constants.add_bits(each.astype(np.int32)) for each in (kept.starts, kept.offsets))
     numbers, scale, bias = constants.add_bits(kept.numbers), constants.add(kept.scale), constants.add(kept.bias)
-    return MemberLayer(step, source, at[step.target], tile, spread, starts, offsets, numbers, scale, bias)
+    turns = len(kept.numbers)
+    return MemberLayer(
+        step, source, at[step.target], tile, spread, plan.width, starts, offsets, numbers, scale, bias,
+        kept.numbers.nbytes // 4 // turns,
+    )  # fmt: skip
 
 
-def _correlation(plan: Plan, at: tuple[Place, ...], start: int, constants: _Constants) -> Correlation:
+def _correlation(plan: Plan, at: tuple[Place, ...], start: int, constants: Constants) -> Correlation:
     """The covariance of outputs c and d is Σ v w_c w_d: a layer of weights w_c w_d over the variances v."""
     last = plan.steps[-1]
     assert isinstance(last, Product)
@@ -284,7 +288,7 @@ def _correlation(plan: Plan, at: tuple[Place, ...], start: int, constants: _Cons
     return Correlation(layer, target.mean + of.batch * target.each)
 
 
-def _layer(plan: Plan, step: Product, at: tuple[Place, ...], how: tuple[Tile, int], constants: _Constants) -> Layer:
+def _layer(plan: Plan, step: Product, at: tuple[Place, ...], how: tuple[Tile, int], constants: Constants) -> Layer:
     tile, room = how
     source, target = at[step.source], at[step.target]
     several = target.map.height * target.map.width > 1  # positions, for each of which squares would be made anew

@@ -20,6 +20,7 @@ from bitsback.lower.run.native.library import Entry, Library
 from bitsback.lower.run.native.member_packing import numbers
 from bitsback.lower.run.native.members import MemberProduct
 from bitsback.lower.run.native.named_tensors import NamedTensors
+from bitsback.lower.run.native.parts import customary, misfit, part
 from bitsback.lower.run.native.plan import Map, Plan, Product, Step, Weighted
 from bitsback.lower.run.native.step_record import MOST, Reader, Result, step_record
 from bitsback.lower.run.native.tiles import Tile, default_tile
@@ -115,7 +116,7 @@ def plan_from(content: object, tensors: Mapping[str, np.ndarray]) -> Plan:
         stacked=stacked,
     )
     _check_size("its weights take", _constants(plan))
-    _check_size("an input takes", _scratch(plan, 1))
+    _check_size("an input takes", _scratch(plan, 1, customary(plan)))
     return plan
 
 
@@ -177,23 +178,27 @@ def _shared(tensors: NamedTensors, name: str, count: int) -> tuple[int, ...]:
 
 def _constants(plan: Plan, tiles: Mapping[int, Tile] | None = None) -> int:
     """At least as many numbers as `packing.arrange` lays out, with these tiles or customary ones."""
+    one = part(plan, customary(plan))
     outputs, points = plan.outputs, padded(len(plan.points))
     size = 2 * padded(plan.input_shape[0]) + 2 * padded(outputs) + (outputs + 1) * points
-    for index, step in enumerate(plan.steps):
+    for index, (step, first) in enumerate(zip(plan.steps, one.steps, strict=True)):
         if isinstance(step, Product):
             count, rows, columns, channels = step.weights.mean.shape
             size += 2 * padded(count) * (rows * columns * padded(channels) + 2) + rows * columns * padded(channels)
-        if isinstance(step, MemberProduct):
-            size += numbers(step.weights, (tiles or {}).get(index) or default_tile(plan, step, 1))
+        if isinstance(step, MemberProduct) and isinstance(first, MemberProduct):
+            size += numbers(step.weights, tiles[index] if tiles else default_tile(one, first, 1))
     if plan.correlated and isinstance(step := plan.steps[-1], Product):
         _, rows, columns, channels = step.weights.mean.shape
         size += padded(outputs * outputs // 2) * (rows * columns * padded(channels) + 1)
     return size
 
 
-def _scratch(plan: Plan, batch: int) -> int:
+def _scratch(plan: Plan, batch: int, together: int) -> int:
     correlation = (batch + 2) * padded(plan.outputs) ** 2 if plan.correlated else 0
-    return places(plan, batch)[1] + 2 * plan.outputs * padded(len(plan.points)) + correlation
+    one = part(plan, together)
+    turns = plan.width // one.width
+    values = places(one, batch, turns=turns)[1] + (batch * plan.maps[-1].size if turns > 1 else 0)
+    return values + 2 * plan.outputs * padded(len(plan.points)) + correlation
 
 
 def _check_size(what: str, size: int) -> None:
@@ -204,11 +209,14 @@ def _check_size(what: str, size: int) -> None:
 def library_record(library: Library, plan: Plan) -> dict[str, Any]:
     """A library as JSON values, without its code; every tile is written down, for what is customary may change."""
 
-    def tile(entry: Entry, index: int, step: Weighted) -> dict[str, int]:
-        return {"step": index, **tile_record(entry.tiles.get(index) or default_tile(plan, step, entry.batch))}
+    def said(entry: Entry) -> dict[str, Any]:
+        one = part(plan, entry.together or customary(plan))
+        products = [(index, step) for index, step in enumerate(one.steps) if isinstance(step, Weighted)]
+        tiles = {index: entry.tiles.get(index) or default_tile(one, step, entry.batch) for index, step in products}
+        cut = [{"step": index, **tile_record(each)} for index, each in tiles.items()]
+        return {"batch": entry.batch, "together": one.width, "tiles": cut}
 
-    products = [(index, step) for index, step in enumerate(plan.steps) if isinstance(step, Weighted)]
-    entries = [{"batch": entry.batch, "tiles": [tile(entry, *each) for each in products]} for entry in library.entries]
+    entries = [said(entry) for entry in library.entries]
     return {"target": library.target, "layout": VERSION, "plan": _digest(plan), "entries": entries}
 
 
@@ -261,7 +269,7 @@ def tile_from(said: Fields) -> Tile:
 
 
 def _entry(fields: Fields, plan: Plan) -> Entry:
-    batch, tiles = fields.of("batch", int), {}
+    batch, together, tiles = fields.of("batch", int), fields.of("together", int), {}
     if not 0 < batch <= MOST:
         raise ArtifactError(f"{fields.where} is for a batch of {batch}; it must be 1 to {MOST}")
     for each in fields.objects("tiles"):
@@ -273,6 +281,9 @@ def _entry(fields: Fields, plan: Plan) -> Entry:
     products = [index for index, step in enumerate(plan.steps) if isinstance(step, Weighted)]
     if sorted(tiles) != products:
         raise ArtifactError(f"{fields.where} has tiles of steps {str(sorted(tiles))[:80]}, and products are {products}")
+    wrong = misfit(plan, together)
+    if wrong:
+        raise ArtifactError(f"{fields.where} cannot compute {together} members at a time: {wrong}")
     _check_size(f"with tiles for a batch of {batch} its weights take", _constants(plan, tiles))
-    _check_size(f"a batch of {batch} takes", _scratch(plan, batch))
-    return Entry(batch, tiles)
+    _check_size(f"a batch of {batch} takes", _scratch(plan, batch, together))
+    return Entry(batch, tiles, together)

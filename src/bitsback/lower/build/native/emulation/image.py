@@ -82,7 +82,7 @@ _Buffer = tuple[int, int]  # its address, and how many numbers it has
 
 def _own(room: "_Room", plan: Plan, entry: Entry) -> tuple[int, _Buffer, _Buffer]:
     """Where a function's name, constants and scratch buffer lie."""
-    arrangement = arrange(plan, entry.batch, entry.tiles)
+    arrangement = arrange(plan, entry.batch, entry.tiles, entry.together)
     name = room.add(np.frombuffer(f"__tvm_ffi_{entry.name}\0".encode(), np.uint8))
     constants, scratch = arrangement.constants.astype("<f4"), np.zeros(arrangement.scratch, "<f4")
     return name, (room.add(constants), constants.size), (room.add(scratch), scratch.size)
