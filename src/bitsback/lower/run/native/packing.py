@@ -12,11 +12,11 @@ import numpy as np
 
 from bitsback.lower.run.native.constants import Constants
 from bitsback.lower.run.native.lanes import LANES, padded
-from bitsback.lower.run.native.layout import Place, places
+from bitsback.lower.run.native.layout import Place
 from bitsback.lower.run.native.member_packing import MemberLayer, keep
 from bitsback.lower.run.native.members import MemberProduct
 from bitsback.lower.run.native.parts import customary as as_customary
-from bitsback.lower.run.native.parts import part
+from bitsback.lower.run.native.parts import turns
 from bitsback.lower.run.native.plan import Factored, Halves, Map, Plan, Product, Rank1, Weighted, Weights
 from bitsback.lower.run.native.tiles import Tile, customary, default_tile
 
@@ -209,13 +209,7 @@ def arrange(
         tiles: By step, where another tile than the customary one is wanted.
         together: How many numbers of a channel, one for each member, are computed at a time; None for as many as customary.
     """
-    one = part(plan, together or as_customary(plan))
-    turns = plan.width // one.width
-    at, size = places(one, batch, turns=turns)
-    last = at[-1]
-    if turns > 1:
-        last = replace(last, map=plan.maps[-1], stride=plan.maps[-1].channels, mean=size)
-        size += batch * last.each
+    one, at, last, count, size = turns(plan, batch, together or as_customary(plan))
     constants = Constants()
     channels = plan.maps[0].channels
     standard = [constants.add(np.resize(each, channels)) for each in (plan.input_mean, plan.input_scale)]
@@ -240,7 +234,7 @@ def arrange(
         end = correlation.root + plan.outputs * padded(plan.outputs)
     numbers = np.concatenate(constants.parts)
     return Arrangement(
-        one, at, last, turns, numbers, end, (standard[0], standard[1]), layers, member_layers, points, size,
+        one, at, last, count, numbers, end, (standard[0], standard[1]), layers, member_layers, points, size,
         (scale, shift, noise), correlation,
     )  # fmt: skip
 
@@ -261,10 +255,9 @@ def _member_layer(
     kept = keep(step.weights, source, tile, (spread, plan.width))
     starts, offsets = (constants.add_bits(each.astype(np.int32)) for each in (kept.starts, kept.offsets))
     numbers, scale, bias = constants.add_bits(kept.numbers), constants.add(kept.scale), constants.add(kept.bias)
-    turns = len(kept.numbers)
+    apart = kept.numbers[0].nbytes // 4
     return MemberLayer(
-        step, source, at[step.target], tile, spread, plan.width, starts, offsets, numbers, scale, bias,
-        kept.numbers.nbytes // 4 // turns,
+        step, source, at[step.target], tile, spread, plan.width, starts, offsets, numbers, scale, bias, apart
     )  # fmt: skip
 
 

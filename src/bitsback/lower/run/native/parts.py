@@ -5,8 +5,10 @@ level, and their sums leave registers for few positions. What all members have i
 """
 
 from dataclasses import replace
+from typing import NamedTuple
 
 from bitsback.lower.run.native.lanes import LANES
+from bitsback.lower.run.native.layout import Place, places
 from bitsback.lower.run.native.members import MemberProduct
 from bitsback.lower.run.native.plan import Plan, Step, Sum
 
@@ -42,6 +44,35 @@ def part(plan: Plan, together: int) -> Plan:
     )
     steps = tuple(_part(step, plan, together) for step in plan.steps)
     return replace(plan, steps=steps, maps=maps, members=together, points=plan.points[:together])
+
+
+class Turns(NamedTuple):
+    """Where the values of a plan lie whose members are computed so many at a time.
+
+    Attributes:
+        part: the plan of the members of one turn, or of all.
+        places: of each of its values.
+        last: of the last value, all members.
+        times: how many turns there are.
+        scratch: how many numbers all of that takes.
+    """
+
+    part: Plan
+    places: tuple[Place, ...]
+    last: Place
+    times: int
+    scratch: int
+
+
+def turns(plan: Plan, batch: int, together: int) -> Turns:
+    """The values of a plan, for so many inputs and so many members at a time."""
+    one = part(plan, together)
+    count = plan.width // one.width
+    at, size = places(one, batch, turns=count)
+    if count == 1:
+        return Turns(one, at, at[-1], count, size)
+    last = replace(at[-1], map=plan.maps[-1], stride=plan.maps[-1].channels, mean=size)
+    return Turns(one, at, last, count, size + batch * last.each)
 
 
 def _part(step: Step, plan: Plan, together: int) -> Step:

@@ -15,12 +15,12 @@ import numpy as np
 
 from bitsback.errors import ArtifactError
 from bitsback.lower.run.native.lanes import padded
-from bitsback.lower.run.native.layout import VERSION, places
+from bitsback.lower.run.native.layout import VERSION
 from bitsback.lower.run.native.library import Entry, Library
 from bitsback.lower.run.native.member_packing import numbers
 from bitsback.lower.run.native.members import MemberProduct
 from bitsback.lower.run.native.named_tensors import NamedTensors
-from bitsback.lower.run.native.parts import customary, misfit, part
+from bitsback.lower.run.native.parts import customary, misfit, part, turns
 from bitsback.lower.run.native.plan import Map, Plan, Product, Step, Weighted
 from bitsback.lower.run.native.step_record import MOST, Reader, Result, step_record
 from bitsback.lower.run.native.tiles import Tile, default_tile
@@ -195,10 +195,7 @@ def _constants(plan: Plan, tiles: Mapping[int, Tile] | None = None) -> int:
 
 def _scratch(plan: Plan, batch: int, together: int) -> int:
     correlation = (batch + 2) * padded(plan.outputs) ** 2 if plan.correlated else 0
-    one = part(plan, together)
-    turns = plan.width // one.width
-    values = places(one, batch, turns=turns)[1] + (batch * plan.maps[-1].size if turns > 1 else 0)
-    return values + 2 * plan.outputs * padded(len(plan.points)) + correlation
+    return turns(plan, batch, together).scratch + 2 * plan.outputs * padded(len(plan.points)) + correlation
 
 
 def _check_size(what: str, size: int) -> None:
