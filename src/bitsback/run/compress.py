@@ -13,6 +13,7 @@ from torch import Tensor
 from bitsback.compress.masks import Masked, prune
 from bitsback.compress.schedule import Cycles, prune_in_cycles
 from bitsback.errors import RunError
+from bitsback.given.frozen import beyond
 from bitsback.given.params import Params
 from bitsback.policy.choice import to_toml as policy_toml
 from bitsback.posterior import fit as training
@@ -121,11 +122,13 @@ class _Recovery:
             starts = fresh(recipe, network)
         if self.structure is not None:
             began, starts = structure.begin(recipe.compress, self.structure, began, starts)
+        given = examples(data, data.train)
+        began, inputs = beyond(began, given.inputs)
         fitted = training.fit(
             began,
             inference(recipe).starting_at(posterior),
             likelihood(data),
-            examples(data, data.train),
+            given._replace(inputs=inputs),
             _settings(recipe, cycle),
             masks=masks,
             starts=starts,
