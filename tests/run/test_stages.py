@@ -180,6 +180,27 @@ def test_members_have_in_common_what_is_shared_and_differ_in_the_rest(copied_run
     assert torch.equal(again.posterior.centre()["3.bias"], after.posterior.centre()["3.bias"])
 
 
+def test_what_is_shared_may_be_the_mean_of_what_members_had(copied_run, members):
+    before = dense(members, gather(recipe_of(members))).posterior.sample(3, torch.Generator())
+    asked = Compress(masks=str(copied_run.path), start="fresh", shared=("1.*",), shared_from="mean", fine_tune_epochs=1)
+    after = compress(members, with_part(members, compress=asked))
+    centre = after.posterior.centre()
+    kept = compressed(copied_run, gather(recipe_of(copied_run))).masks["1.weight"]
+    torch.testing.assert_close(centre["1.weight"], before["1.weight"].mean(0) * kept)
+    torch.testing.assert_close(centre["1.bias"], before["1.bias"].mean(0))
+    drawn = after.posterior.sample(3, torch.Generator())
+    assert set(drawn) == {name for name in after.network.params if not name.startswith("1.")}
+
+
+def test_a_mean_is_over_several_chains(copied_run, members):
+    asked = Compress(masks=str(members.path), shared=("1.*",), shared_from="mean", fine_tune_epochs=1)
+    with pytest.raises(RecipeError, match="shared_from is 'mean', which is for methods with several chains"):
+        compress(copied_run, with_part(copied_run, compress=asked))
+    for how, said in (({}, "where nothing is shared"), ({"shared": ("1.*",), "start": "structure"}, "'structure'")):
+        with pytest.raises(RecipeError, match=f"compress.shared_from .*{said}"):
+            Compress(masks="masks", shared_from="mean", fine_tune_epochs=1, **how)
+
+
 def test_what_is_shared_needs_a_network_that_has_it(copied_run, members, tmp_path):
     from safetensors.torch import save_file
 

@@ -24,8 +24,10 @@ class Compress:
         start: Where each of several chains starts that is trained inside a structure that a run has: at its "own" weights, at
             those of the "structure", as a single network can too, or at "fresh" ones, drawn anew and made larger by as much
             as keeps the variance of each output.
-        shared: Patterns over the names of params and buffers, such as "conv1.*", that are taken from that run and stay as
-            they are: all members have them in common, and what depends on nothing else is computed once.
+        shared: Patterns over the names of params and buffers, such as "conv1.*", that stay as they are: all members have them
+            in common, and what depends on nothing else is computed once.
+        shared_from: Where these are taken from: from the "structure", or, as the "mean" over the members' own, which serves
+            where all members began at the same weights, such as published ones.
     """
 
     __pydantic_config__ = STRICT
@@ -37,6 +39,7 @@ class Compress:
     masks: str | None = None
     start: Literal["own", "fresh", "structure"] = "own"
     shared: tuple[str, ...] = ()
+    shared_from: Literal["structure", "mean"] = "structure"
 
     def __post_init__(self) -> None:
         check_whole("compress.cycles", self.cycles, 1)
@@ -50,5 +53,11 @@ class Compress:
         trains, what = self.fine_tune_epochs > 0, "left out unless compress.fine_tune_epochs trains inside a structure"
         check(trains or self.start == "own", "compress.start", self.start, what)
         check(trains or not self.shared, "compress.shared", list(self.shared), what)
+        means = self.shared_from == "mean"
+        check(
+            not means or bool(self.shared), "compress.shared_from", self.shared_from, "left out where nothing is shared"
+        )
+        apart = not means or self.start != "structure"
+        check(apart, "compress.shared_from", self.shared_from, "'structure' where compress.start is 'structure'")
         recovers = self.cycles == 1 or self.fine_tune_epochs > 0
         check(recovers, "compress.cycles", self.cycles, "1 unless compress.fine_tune_epochs trains after each cycle")

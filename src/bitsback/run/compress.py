@@ -18,6 +18,7 @@ from bitsback.given.params import Params
 from bitsback.policy.choice import to_toml as policy_toml
 from bitsback.posterior import fit as training
 from bitsback.posterior import store
+from bitsback.posterior.averaging import mean_of
 from bitsback.posterior.contract import Posterior
 from bitsback.posterior.fit import Progress
 from bitsback.posterior.loop import FitSettings
@@ -118,11 +119,13 @@ class _Recovery:
         recipe, data = self.materials.recipe, self.materials.data
         network = self.materials.traces.train
         began, starts = at_mean(network, posterior), chain_ends(network, posterior)
+        given, mean = examples(data, data.train), dict[str, Tensor]()
+        if recipe.compress.shared_from == "mean":
+            mean = mean_of(began, starts, given.inputs, recipe.fit.batch, recipe.seed)
         if recipe.compress.start == "fresh":
             starts = fresh(recipe, network)
         if self.structure is not None:
-            began, starts = structure.begin(recipe.compress, self.structure, began, starts)
-        given = examples(data, data.train)
+            began, starts = structure.begin(recipe.compress, self.structure, began, starts, mean)
         began, inputs = beyond(began, given.inputs)
         fitted = training.fit(
             began,

@@ -52,7 +52,8 @@ def rehearse_all(materials: Materials) -> None:
         masks_for(posterior, asked.compress.policy)
     else:
         prune(posterior, given.masks)
-        began, _ = structure.begin(asked.compress, given, materials.traces.train, ())
+        network = materials.traces.train
+        began, _ = structure.begin(asked.compress, given, network, (), {**network.params, **network.buffers})
         inference(asked).objective(began, likelihood(materials.data), given.masks)
     rehearse(materials)
 

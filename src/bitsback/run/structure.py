@@ -70,6 +70,10 @@ def named(recipe: Recipe, data: Dataset) -> Structure | None:
     asked = recipe.compress
     if asked.start == "fresh" and chains(recipe) == 1:
         raise RecipeError("compress.start is 'fresh', which is for methods with several chains, such as deep_ensemble")
+    if asked.shared_from == "mean" and chains(recipe) == 1:
+        raise RecipeError(
+            "compress.shared_from is 'mean', which is for methods with several chains, such as deep_ensemble"
+        )
     if asked.masks is not None:
         return read(Path(asked.masks), data)
     for key, value in (("start", asked.start != "own" and asked.start), ("shared", list(asked.shared))):
@@ -81,7 +85,7 @@ def named(recipe: Recipe, data: Dataset) -> Structure | None:
 
 
 def begin(
-    asked: Compress, structure: Structure, network: Network, own: Sequence[Params]
+    asked: Compress, structure: Structure, network: Network, own: Sequence[Params], mean: Params
 ) -> tuple[Network, Sequence[Params]]:
     """Where members begin inside a structure.
 
@@ -90,6 +94,7 @@ def begin(
         structure: The same.
         network: With the weights that a single chain starts at.
         own: Those that each of several chains starts at, drawn anew where the recipe asks for fresh ones.
+        mean: Over what members have of their own, where the recipe asks for it.
 
     Returns:
         The network, what is shared held in it, and the chains' starts.
@@ -102,6 +107,8 @@ def begin(
         own = [{name: each * _gain(structure.masks.get(name), each) for name, each in start.items()} for start in own]
     if asked.start != "structure" and not asked.shared:
         return network, own
+    if asked.shared_from == "mean":
+        return _in_common(hold(network, asked.shared, mean), own)
     if not structure.weights:
         raise RunError(
             f"members begin with weights of {asked.masks}, which has none, or those of several members; a run of one network "
@@ -117,7 +124,12 @@ def begin(
     found = hold(network, asked.shared, structure.weights)
     if asked.start == "structure":
         return found.at(structure.weights), [{name: structure.weights[name] for name in network.params}] * len(own)
-    return found, [{name: each for name, each in start.items() if name not in found.held} for start in own]
+    return _in_common(found, own)
+
+
+def _in_common(network: Network, own: Sequence[Params]) -> tuple[Network, Sequence[Params]]:
+    """Starts of what the network does not hold."""
+    return network, [{name: each for name, each in start.items() if name not in network.held} for start in own]
 
 
 def _gain(mask: Tensor | None, weights: Tensor) -> Tensor:
