@@ -35,13 +35,9 @@ from bitsback.measure.provenance import provenance
 from examples.one_pass.__main__ import called
 from examples.shared_ensemble.__main__ import JOURNAL, RUNS
 from examples.shared_ensemble.cases import CASES, Fitted, fitted
-from examples.shared_ensemble.ways import ways
+from examples.shared_ensemble.ways import Way, ways
 
-_QUICK = {
-    "mlp-mnist": ("mlp", "shared_32_int8"),
-    "lenet5-mnist": ("lenet5", "shared_32_int8"),
-    "resnet20-cifar10": ("resnet20", "shared_8_int8"),
-}
+_QUICK = {"mlp-mnist": "mlp", "lenet5-mnist": "lenet5", "resnet20-cifar10": "resnet20"}
 _SHOWN = ("accuracy", "nll", "ood_auroc_knowledge", "bytes_ratio")
 Call = Callable[[], object]
 
@@ -89,28 +85,34 @@ def _quality(rows: list[Measurement], name: str) -> dict[str, dict[str, float]]:
 
 def _measured(name: str, asked: argparse.Namespace, known: Set[str]) -> list[Measurement]:
     """The rows of one case: of its ways to predict whose quality is known."""
-    counts, kept = CASES[name].counts, Kept(asked.runs / name)
+    every, kept = _timed_ways(name), Kept(asked.runs / name)
     found = cache(lambda: fitted(name, asked.data, asked.runs))  # only where something is not kept yet
     raw = kept.array("input", lambda: np.ascontiguousarray(found().data.test.inputs[:1], np.float32))
     graph = kept.graph("deterministic", lambda: deterministic(found().dense))
     sides: dict[str, Call] = {"onnx_runtime": bound(graph, {}, raw)}
     costs: dict[str, tuple[int, int]] = {}
-    every = [_QUICK[name][1]] if asked.quick else [f"shared_{count}_int8" for count in counts]
-    for way in (way for way in every if way in known):
+    for way in (way for way in ([*every][:1] if asked.quick else every) if way in known):
         for each in (kept, Kept(asked.runs / name, asked.trials)):
-            call, plan = each.call(way, 1, lambda way=way: plan_of(ways(counts)[way].program(found())))
+            call, plan = each.call(way, 1, lambda way=way: plan_of(every[way].program(found())))
             call.input[:] = raw
             sides[f"{way}{'_tuned' if each.trials else ''}"] = call
             costs[way] = cost(plan)
     if not asked.quick:
-        sides |= _beside(found(), graph, raw, counts)
+        sides |= _beside(found(), graph, raw, CASES[name].counts[0])
     repeats = 60 if asked.quick else 300
     settings = LatencySettings(10, repeats, again=2)
     timed = _timed({**sides, **references(stored for _, stored in costs.values())}, settings, name)
     return [row for row in timed if not is_reference(str(row.of["side"]))] + _floors(timed, costs)
 
 
-def _beside(found: Fitted, graph: bytes, raw: np.ndarray, counts: tuple[int, ...]) -> dict[str, Call]:
+def _timed_ways(name: str) -> dict[str, Way]:
+    """The ensembles of one structure that are timed, the largest first."""
+    counts, stored = CASES[name].counts, CASES[name].stored
+    every = ways(counts, stored)
+    return {way: every[way] for way in (f"shared_{count}_{stored}" for count in counts)}
+
+
+def _beside(found: Fitted, graph: bytes, raw: np.ndarray, most: int) -> dict[str, Call]:
     """One dense network of int8, and all dense members stacked, in ONNX Runtime."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -122,10 +124,10 @@ def _beside(found: Fitted, graph: bytes, raw: np.ndarray, counts: tuple[int, ...
         before.write_bytes(model.SerializeToString())
         quantize_dynamic(before, after, weight_type=QuantType.QInt8)
         small = after.read_bytes()
-    stacked = lower(ways(counts)[f"dense_{counts[0]}"].program(found), raw)
+    stacked = lower(ways((most,))[f"dense_{most}"].program(found), raw)
     return {
         "onnx_runtime_int8": bound(small, {}, raw),
-        f"dense_{counts[0]}_onnx_runtime": bound(stacked.graph, stacked.weights, raw),
+        f"dense_{most}_onnx_runtime": bound(stacked.graph, stacked.weights, raw),
     }
 
 
@@ -149,9 +151,10 @@ def _floors(timed: list[Measurement], costs: Mapping[str, tuple[int, int]]) -> l
 
 
 def _figures(rows: list[Measurement], recorded: list[Measurement]) -> dict[str, float]:
-    """The last line: bytes and latency of an ensemble of whole numbers over one dense float32 network."""
+    """The last line: bytes and latency of the largest ensemble of whole numbers over one dense float32 network."""
     found: dict[str, float] = {}
-    for name, (short, way) in _QUICK.items():
+    for name, short in _QUICK.items():
+        way = next(iter(_timed_ways(name)))
         for row in recorded:
             if row.what == "bytes_ratio" and (row.of.get("case"), row.of.get("way")) == (name, way) and row.value:
                 found[f"{short}_bytes"] = round(row.value, 3)

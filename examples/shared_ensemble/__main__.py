@@ -57,7 +57,8 @@ def main() -> int:
         )  # once: the rows themselves change the tree
         for name in asked.only or CASES:
             found = fitted(name, asked.data, asked.runs)
-            chosen = {each: way for each, way in ways(CASES[name].counts).items() if each in (asked.way or [each])}
+            every = ways(CASES[name].counts, CASES[name].stored)
+            chosen = {each: way for each, way in every.items() if each in (asked.way or [each])}
             for rows in measured(name, found, list(chosen.values())):
                 journal.append(stamp(rows, source))
         show(latest(journal.read()))

@@ -5,6 +5,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bitsback.form.members import Precision
 from bitsback.given.dataset import Dataset
 from bitsback.recipe.sections import Recipe
 from bitsback.recipe.text import read
@@ -27,12 +28,14 @@ class Case:
         dataset: what it is fitted to.
         counts: how many members its ensembles have.
         weights: a file of published weights in the folder of data that its networks start at.
+        stored: how the weights of members are stored where nothing else is looked at.
     """
 
     kind: str
     dataset: str
     counts: tuple[int, ...] = (32, 16, 8)
     weights: Path | None = None
+    stored: Precision = "int8"
 
     def asked(self, part: str, data: Path) -> Recipe:
         """The recipe of the "structure" or of the "members", its data found in a folder of named sets."""
@@ -46,8 +49,8 @@ class Case:
 CASES = {
     "mlp-mnist": Case("mlp", "mnist"),
     "mlp-fashion-mnist": Case("mlp", "fashion-mnist"),
-    "lenet5-mnist": Case("lenet5", "mnist"),
-    "lenet5-fashion-mnist": Case("lenet5", "fashion-mnist"),
+    "lenet5-mnist": Case("lenet5", "mnist", stored="int6"),
+    "lenet5-fashion-mnist": Case("lenet5", "fashion-mnist", stored="int6"),
     "resnet20-cifar10": Case("resnet20", "cifar10-jpeg", (8,), Path("resnet-cifar10", "resnet20-12fca82f.th")),
 }
 

@@ -47,8 +47,8 @@ class Way:
         return self.of(fitted).program(EnsembleForm(self.members, member_weights=self.weights))
 
 
-def ways(counts: tuple[int, ...]) -> dict[str, Way]:
-    """All of them, by name, for ensembles of some sizes, the largest first."""
+def ways(counts: tuple[int, ...], usual: Precision = "int8") -> dict[str, Way]:
+    """All of them, by name, for ensembles of some sizes, the largest first, whose weights are usually stored so."""
     most = counts[0]
     found = [
         Way("single", "single", 1),
@@ -57,8 +57,8 @@ def ways(counts: tuple[int, ...]) -> dict[str, Way]:
         *(Way(f"dense_{count}", "dense", count) for count in counts),
         Way("shared", "shared", 1),
         *(Way(f"shared_{count}_float32", "shared", count) for count in counts),
-        *(Way(f"shared_{count}_int8", "shared", count, "int8") for count in counts),
-        *(Way(f"shared_{most}_{bits}", "shared", most, bits) for bits in BITS[1:]),
+        *(Way(f"shared_{count}_{usual}", "shared", count, usual) for count in counts),
+        *(Way(f"shared_{most}_{bits}", "shared", most, bits) for bits in BITS if bits != usual),
         *(Way(f"{which}_{bits}", which, 1, bits) for which in ("dense", "shared") for bits in BITS),
     ]
     return {way.name: way for way in found}
