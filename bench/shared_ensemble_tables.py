@@ -43,11 +43,11 @@ def is_latency(row: Measurement) -> bool:
 def quality(rows: Sequence[Measurement]) -> str:
     """A line a case and way to predict, of rows that `is_quality` lets through."""
     lines = [
-        [case, _title(way), *(_shown(found, what) for what in _FIGURES), _ratio(found)]
+        [case, _title(way), _kept(found), *(_shown(found, what) for what in _FIGURES), _ratio(found)]
         for (case, way), found in _by(rows, "way").items()
     ]
     titles = [title for title, _, _ in _FIGURES.values()]
-    return table(["case", "way", *titles, "bytes, beside one dense network of float32"], lines)
+    return table(["case", "way", "kept, %", *titles, "bytes, beside one dense network of float32"], lines)
 
 
 def sizes(rows: Sequence[Measurement]) -> str:
@@ -110,6 +110,12 @@ def _side(side: str) -> str:
     if way.endswith("_onnx_runtime"):
         return f"{_title(way.removesuffix('_onnx_runtime'))}, stacked, ONNX Runtime"
     return f"{_title(way)}, native{', tuned' if side != way else ''}"
+
+
+def _kept(found: Mapping[str, Measurement]) -> str:
+    """Of the weights of the layers that are pruned."""
+    gone = next(iter(found.values())).of.get("sparsity")
+    return f"{100 * (1 - gone):.1f}" if isinstance(gone, float) else ""
 
 
 def _shown(found: Mapping[str, Measurement], what: str) -> str:
