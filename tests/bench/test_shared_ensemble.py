@@ -31,7 +31,9 @@ def test_each_row_is_for_one_table():
 
 
 def test_tables_show_the_figures():
-    assert "| mlp-mnist | 32 members, of one structure, int8 | 5.0 | 98.50 | 0.0500 (0.0400–0.0600) | – |" in quality(QUALITY)
+    assert "| mlp-mnist | 32 members, of one structure, int8 | 5.0 | 98.50 | 0.0500 (0.0400–0.0600) | – |" in quality(
+        QUALITY
+    )
     assert quality(QUALITY).endswith("| 0.300 |")
     assert "| 1,000 | 2,000 | 3,000 | 4,000 |" in sizes(BYTES)
     assert "| one dense network, ONNX Runtime float32 | 100.0 (90.0–200.0) | 1 |  |" in latency(LATENCY)

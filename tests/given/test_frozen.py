@@ -87,6 +87,76 @@ def test_it_is_left_as_it_is_where_nothing_can_be_computed_once(patterns):
     assert beyond(network, inputs) == (network, inputs)
 
 
+class Regrouped(nn.Module):
+    """Rows of an input as inputs of their own, and back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.each, self.last = nn.Linear(4, 3), nn.Linear(12, 2)
+
+    def forward(self, inputs):
+        return self.last(self.each(inputs.reshape(-1, 4)).reshape(inputs.shape[0], -1))
+
+
+class Turned(nn.Module):
+    """The sequence's axis first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.each, self.last = nn.Linear(4, 3), nn.Linear(3, 2)
+
+    def forward(self, inputs):
+        return self.last(torch.relu(self.each(inputs.reshape(-1, 4, 4).transpose(0, 1))).transpose(0, 1).mean(1))
+
+
+class ByBatch(nn.Module):
+    """A norm without statistics of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(16, affine=False, track_running_stats=False)
+        self.each, self.last = nn.Linear(16, 3), nn.Linear(3, 2)
+
+    def forward(self, inputs):
+        return self.last(torch.relu(self.each(self.norm(inputs))))
+
+
+class Centred(nn.Module):
+    """What an input gives depends on those beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.each, self.last = nn.Linear(16, 3), nn.Linear(3, 2)
+
+    def forward(self, inputs):
+        x = self.each(inputs)
+        return self.last(x - x.mean(0, keepdim=True))
+
+
+class Overwritten(nn.Module):
+    """A value that is read before it is overwritten."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.each, self.other, self.last = nn.Linear(16, 3), nn.Linear(3, 3), nn.Linear(3, 2)
+
+    def forward(self, inputs):
+        x = self.each(inputs)
+        y = self.other(x)
+        return self.last(y + x.relu_())
+
+
+@pytest.mark.parametrize("held_", [True, False], ids=["held", "not held"])
+@pytest.mark.parametrize("make", [Regrouped, Turned, ByBatch, Centred, Overwritten])
+def test_what_is_not_each_inputs_own_is_computed_in_every_step(make, held_):
+    network, inputs = held(make(), (16,), ["each.*"] if held_ else []), torch.randn(6, 16)
+    behind, kept = beyond(network, inputs)
+    assert len(kept) == 6
+    torch.testing.assert_close(answers(behind, kept[:3]), answers(network, inputs[:3]))
+    if not held_:
+        assert behind is network
+
+
 def test_it_is_left_as_it_is_where_it_would_take_too_much(monkeypatch):
     network, inputs = held(*CASES["lenet-5"][:3]), torch.randn(2, 1, 28, 28)
     monkeypatch.setattr(frozen, "_MOST", 2 * 6 * 14 * 14 * 4 - 1)
