@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from bench.markdown import table
 from bitsback.measure.journal import Measurement, latest
+from examples.shared_ensemble.cases import CASES
+from examples.shared_ensemble.ways import ways
 
 _FIGURES = {
     "accuracy": ("accuracy, %", 100.0, 2),
@@ -80,12 +82,22 @@ def latency(rows: Sequence[Measurement]) -> str:
 
 
 def _by(rows: Sequence[Measurement], key: str) -> dict[tuple[str, str], dict[str, Measurement]]:
-    """The newest rows by case and way or side, and then by what they are."""
+    """The newest rows by case and way or side, and then by what they are; of ways that the study no longer has, none."""
     found: dict[tuple[str, str], dict[str, Measurement]] = {}
     for row in latest(rows):
-        if row.value is not None:
-            found.setdefault((str(row.of["case"]), str(row.of[key])), {})[row.what] = row
+        case, name = str(row.of["case"]), str(row.of[key])
+        if row.value is None or not _is_of_study(case, name):
+            continue
+        known = found.setdefault((case, name), {})
+        if row.what not in known or known[row.what].time <= row.time:  # another structure is another row
+            known[row.what] = row
     return found
+
+
+def _is_of_study(case: str, name: str) -> bool:
+    of = CASES.get(case)
+    way = name.removesuffix("_tuned").removesuffix("_onnx_runtime")
+    return of is not None and (name in _SIDES or way in ways(of.counts, of.stored))
 
 
 def _title(way: str) -> str:

@@ -40,6 +40,14 @@ def test_tables_show_the_figures():
     assert "int8, native, tuned | 50.0 | 0.50 (0.40–0.60) | 20.0 |" in latency(LATENCY)
 
 
+def test_a_table_has_the_newest_rows_of_the_ways_that_there_are():
+    newer = Measurement("accuracy", 0.99, "1", {**OF, "sparsity": 0.97}, time="2026-11-30T00:00:00")
+    gone = Measurement("accuracy", 0.5, "1", {**OF, "way": "shared_5_int8"})
+    for rows in ([*QUALITY, newer, gone], [gone, newer, *QUALITY]):
+        assert "int8 | 3.0 | 99.00 |" in quality(rows)
+        assert "50.00" not in quality(rows)
+
+
 def test_the_last_line_has_bytes_and_the_fastest_library_of_what_is_on_record():
     slower = Measurement("latency_ratio", 0.7, "1", {**SIDE, "side": "shared_32_int8"})
     assert shared_ensemble._figures([*LATENCY, slower], QUALITY) == {"mlp_bytes": 0.3, "mlp_latency": 0.5}

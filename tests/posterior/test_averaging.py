@@ -34,6 +34,14 @@ def test_it_is_the_same_each_time_and_leaves_random_numbers_as_they_were():
     assert one["1.running_var"].isfinite().all()
 
 
+def test_what_is_never_trained_stays_as_it_is():
+    network = trace(nn.Linear(3, 2), (3,), train=True)
+    each = [{"weight": torch.full((2, 3), value)} for value in (1.0, 2.0)]
+    found = mean_of(network, each, torch.empty(0, 3), 10, 0)
+    assert torch.equal(found["bias"], network.params["bias"])
+    assert torch.equal(found["weight"], torch.full((2, 3), 1.5))
+
+
 def test_nothing_is_run_where_there_are_no_statistics():
     network = trace(nn.Linear(3, 2), (3,), train=True)
     found = mean_of(network, [network.params], torch.empty(0, 3), 10, 0)

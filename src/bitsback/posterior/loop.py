@@ -18,11 +18,11 @@ from bitsback.posterior.compilation import loss_function
 from bitsback.posterior.contract import Posterior
 from bitsback.posterior.inference import Batch, Objective, Surroundings
 from bitsback.posterior.optimization import Optimization
+from bitsback.posterior.settling import settle
 from bitsback.posterior.streams import stream
 from bitsback.settings import check_among, check_seed, check_whole, is_number
 
 KlWeighting = Literal["even", "geometric"]
-_SETTLING = 100  # minibatches; PyTorch's running statistics forget nine tenths of what was in 22
 
 
 @dataclass(frozen=True)
@@ -211,14 +211,13 @@ class Loop:
     @torch.no_grad()
     def _settle(self, variables: Params, buffers: Params) -> None:
         """Lets running statistics, which lag behind variables that move, come to rest where these are."""
-        order = torch.randperm(
-            len(self.examples.inputs), generator=stream(self.settings.seed, "settle", self.state.step)
-        )
-        for chosen in order.repeat(-(-_SETTLING * self.batch // len(order))).split(self.batch)[:_SETTLING]:
-            if len(chosen) == self.batch:
-                noise = torch.zeros(self.objective.noise_size(self.batch))
-                batch = Batch(self.examples.inputs[chosen], self.examples.targets[chosen], noise, torch.zeros(()))
-                self.objective.loss(variables, buffers, batch)
+        inputs, targets = self.examples
+
+        def see(chosen: Tensor) -> None:
+            noise = torch.zeros(self.objective.noise_size(self.batch))
+            self.objective.loss(variables, buffers, Batch(inputs[chosen], targets[chosen], noise, torch.zeros(())))
+
+        settle(len(inputs), self.batch, stream(self.settings.seed, "settle", self.state.step), see)
 
     def _nll(self) -> Tensor:
         """The negative log likelihood of all data in nats; its gradients are added to the variables'."""

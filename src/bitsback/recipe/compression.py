@@ -26,8 +26,8 @@ class Compress:
             as keeps the variance of each output.
         shared: Patterns over the names of params and buffers, such as "conv1.*", that stay as they are: all members have them
             in common, and what depends on nothing else is computed once.
-        shared_from: Where these are taken from: from the "structure", or, as the "mean" over the members' own, which serves
-            where all members began at the same weights, such as published ones.
+        shared_from: What these are: "structure", that run's weights, or "mean", the mean of the members' own, for members that
+            began at the same weights, such as published ones.
     """
 
     __pydantic_config__ = STRICT

@@ -19,6 +19,7 @@ from bitsback.lower.build.tuning.search import GAIN, Job, search
 from bitsback.lower.build.tuning.shape import Shape, shape_of
 from bitsback.lower.build.tuning.space import customary
 from bitsback.lower.run.native import parts
+from bitsback.lower.run.native.lanes import padded
 from bitsback.lower.run.native.library import Entry, Library, open_library
 from bitsback.lower.run.native.plan import Plan, Weighted
 from bitsback.lower.run.native.targets import best, runnable
@@ -160,7 +161,11 @@ def _entries(library: Library, batches: Sequence[int]) -> list[Entry]:
 
 
 def _shapes(plan: Plan, entries: Sequence[Entry]) -> Counter[Shape]:
-    return Counter(shape for entry in entries for shape in _each_shape(plan, entry).values())
+    found = Counter[Shape]()
+    for entry in entries:
+        for shape in _each_shape(plan, entry).values():
+            found[shape] += 1 if shape.members is None else plan.width // padded(shape.members.count)
+    return found
 
 
 def _each_shape(plan: Plan, entry: Entry) -> dict[int, Shape]:

@@ -14,9 +14,11 @@ from bitsback.given.reference import REFERENCE
 from bitsback.lower.build.native.lowering import lower
 from bitsback.lower.build.native.tracing import plan_of
 from bitsback.lower.run.native.library import Entry, Library
+from bitsback.lower.run.native.members import MemberProduct
 from bitsback.lower.run.native.packing import arrange
 from bitsback.lower.run.native.parts import customary, misfit, part
-from bitsback.lower.run.native.record import library_from, library_record
+from bitsback.lower.run.native.record import library_from, library_record, plan_from, plan_record
+from bitsback.run.tune import _shapes
 from tests.emulation import needs_emulation
 from tests.lower.build.native.test_library import inputs_of
 from tests.lower.build.native.test_members import check, program
@@ -100,6 +102,32 @@ def test_a_part_is_the_plan_of_the_first_members():
     some = part(plan, 8)
     assert (some.maps, some.members, some.width) == (first.maps, 8, 8)
     np.testing.assert_array_equal(some.points, first.points)
+    kept = [[step.weights.kept for step in each.steps if isinstance(step, MemberProduct)] for each in (plan, some)]
+    for one, other in zip(*kept, strict=True):
+        np.testing.assert_array_equal(one, other)  # and not what the first members keep alone
+
+
+def test_a_plan_is_not_laid_out_for_a_part_that_does_not_divide_it():
+    with pytest.raises(ArtifactError, match="cannot compute 12 members at a time"):
+        arrange(plan_of(program("grouped", 32)), 1, together=12)
+
+
+def test_a_sum_that_begins_between_two_channels_is_refused():
+    plan = plan_of(
+        shared(lambda: REFERENCE["resnet-20"]((3, 8, 8), 10), (3, 8, 8), ["conv1.*", "bn1.*", "layer1.*"], 16)
+    )
+    content, tensors = plan_record(plan)
+    padded = next(each for each in content["steps"] if each.get("channel"))
+    padded["channel"] -= 8
+    with pytest.raises(ArtifactError, match="it must be a multiple of 16"):
+        plan_from(content, tensors)
+
+
+def test_a_layer_that_is_computed_in_two_turns_counts_twice():
+    plan = plan_of(program("grouped", 32))
+    counts = _shapes(plan, [Entry(1)])
+    assert {shape.members.count for shape in counts} == {16}
+    assert sum(counts.values()) == 2 * sum(isinstance(step, MemberProduct) for step in plan.steps)
 
 
 def test_a_library_says_how_many_it_computes_at_a_time():

@@ -22,12 +22,14 @@ class MemberWeights:
         scale: `[S, O]`, what the sum of each output is multiplied by.
         bias: `[S, O]`, what is added then.
         groups: as of a convolution.
+        pattern: `kept` of all members, where these are some of more.
     """
 
     values: np.ndarray
     scale: np.ndarray
     bias: np.ndarray
     groups: int = 1
+    pattern: np.ndarray | None = None
 
     @property
     def members(self) -> int:
@@ -42,7 +44,7 @@ class MemberWeights:
     @cached_property
     def kept(self) -> np.ndarray:
         """`[O, KH, KW, I / groups]` of bool: where a member has a weight that is not zero."""
-        return (self.values != 0).any(0)
+        return (self.values != 0).any(0) if self.pattern is None else self.pattern
 
     def scaled(self, scale: np.ndarray, shift: np.ndarray) -> "MemberWeights":
         """With what a norm after the layer does to each output of each member `[S, O]`: scale · y + shift."""

@@ -7,17 +7,18 @@ level, and their sums leave registers for few positions. What all members have i
 from dataclasses import replace
 from typing import NamedTuple
 
+from bitsback.errors import ArtifactError
 from bitsback.lower.run.native.lanes import LANES
 from bitsback.lower.run.native.layout import Place, places
-from bitsback.lower.run.native.members import MemberProduct
+from bitsback.lower.run.native.members import MemberProduct, MemberWeights
 from bitsback.lower.run.native.plan import Plan, Step, Sum
 
 
 def customary(plan: Plan) -> int:
     """How many numbers of a channel, one for each member, are computed at a time where nothing is said.
 
-    Two vectors of them where a layer of members is over a map, else all: a weight that is read once has its place looked up
-    once for all members.
+    Two vectors of them, or one where two do not divide all, where a layer of members is over a map. Else all, for a weight
+    that is read once has its place looked up once for all members; and where what they have in common comes late.
     """
     maps = [plan.maps[step.target] for step in plan.steps if isinstance(step, MemberProduct)]
     few = 2 * LANES if plan.width % (2 * LANES) == 0 else LANES
@@ -65,7 +66,14 @@ class Turns(NamedTuple):
 
 
 def turns(plan: Plan, batch: int, together: int) -> Turns:
-    """The values of a plan, for so many inputs and so many members at a time."""
+    """The values of a plan, for so many inputs and so many members at a time.
+
+    Raises:
+        ArtifactError: so many cannot be computed at a time.
+    """
+    wrong = misfit(plan, together)
+    if wrong:
+        raise ArtifactError(f"a library cannot compute {together} members at a time: {wrong}")
     one = part(plan, together)
     count = plan.width // one.width
     at, size = places(one, batch, turns=count)
@@ -78,8 +86,8 @@ def turns(plan: Plan, batch: int, together: int) -> Turns:
 def _part(step: Step, plan: Plan, together: int) -> Step:
     match step:
         case MemberProduct(weights=of):
-            first = (each[:together] for each in (of.values, of.scale, of.bias))
-            return replace(step, weights=replace(of, **dict(zip(("values", "scale", "bias"), first, strict=True))))
+            values, scale, bias = (each[:together] for each in (of.values, of.scale, of.bias))
+            return replace(step, weights=MemberWeights(values, scale, bias, of.groups, of.kept))
         case Sum() if plan.stacked[step.target]:
             second = replace(step.second, channel=step.second.channel // plan.width * together)
             return replace(step, second=second, width=together if step.width > 1 else 1)

@@ -275,9 +275,10 @@ def _read_sum(reader: Reader, source: int) -> tuple[Step, Result]:
         raise reader.refuse(f"takes every {step} of {second.map}, which does not cover {first.map}")
     width = reader.width if first.stacked and not second.stacked else 1
     taken = second.map.channels * width
-    if channel < 0 or channel % LANES or channel + taken > first.map.channels:
+    lanes = reader.width if first.stacked else LANES
+    if channel < 0 or channel % lanes or channel + taken > first.map.channels:
         raise reader.refuse(
-            f"puts {taken} channels at {channel} of {first.map.channels}; it must be a multiple of {LANES} at which they fit"
+            f"puts {taken} channels at {channel} of {first.map.channels}; it must be a multiple of {lanes} at which they fit"
         )
     random, rectified = first.random or second.random, reader.fields.of("rectified", bool)
     if random and (rectified or first.stacked):
