@@ -62,27 +62,29 @@ def function(plan: Plan, arrangement: Arrangement, name: str) -> Any:
 
 
 def _steps(code: Code, buffers: tuple[Any, Any], arrangement: Arrangement) -> None:
-    """Every step: where members take turns, what they have in common first, and then the rest in each turn."""
+    """Every step: where members are computed in parts, what they have in common first, and then the rest for each part."""
     plan = arrangement.part
     steps = [*enumerate(plan.steps)]
-    if arrangement.turns == 1:
-        _some(code, buffers, steps, (arrangement, 0))
+    if arrangement.parts == 1:
+        _computed(code, buffers, steps, (arrangement, 0))
         return
     own = next(index for index, step in steps if plan.stacked[step.target])
-    _some(code, buffers, steps[:own], (arrangement, 0))
+    _computed(code, buffers, steps[:own], (arrangement, 0))
 
-    def turn(index: Any) -> None:
-        _some(code, buffers, steps[own:], (arrangement, index))
+    def part(index: Any) -> None:
+        _computed(code, buffers, steps[own:], (arrangement, index))
         pointwise.gather(code, buffers[1], (arrangement.places[-1], arrangement.last), (index, plan.outputs))
 
-    code.loop(arrangement.turns, turn, "turn")
+    code.loop(arrangement.parts, part, "part")
 
 
-def _some(code: Code, buffers: tuple[Any, Any], steps: Sequence[tuple[int, Step]], of: tuple[Arrangement, Any]) -> None:
-    arrangement, turn = of
+def _computed(
+    code: Code, buffers: tuple[Any, Any], steps: Sequence[tuple[int, Step]], of: tuple[Arrangement, Any]
+) -> None:
+    arrangement, part = of
     for index, step in steps:
         if isinstance(step, MemberProduct):
-            member_product(code, arrangement.member_layers[index], buffers, turn)
+            member_product(code, arrangement.member_layers[index], buffers, part)
         else:
             _step(code, buffers, step, (arrangement, index))
 

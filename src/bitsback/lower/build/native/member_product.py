@@ -16,12 +16,12 @@ from bitsback.lower.build.native.walk import every_tile
 from bitsback.lower.run.native.member_packing import MemberLayer
 
 
-def member_product(code: Code, layer: MemberLayer, buffers: tuple[Any, Any], turn: Any = 0) -> None:
-    """The whole layer, of the members of one turn."""
+def member_product(code: Code, layer: MemberLayer, buffers: tuple[Any, Any], part: Any = 0) -> None:
+    """The whole layer, of one part of the members."""
     blocks = layer.outputs // layer.tile.vectors
 
     def body(block: Any, read: list[Any], written: list[Any]) -> None:
-        _tile(_Block(code, layer, *buffers, turn, block), read, written)
+        _tile(_Block(code, layer, *buffers, part, block), read, written)
 
     if layer.tile.across:
         every_tile(
@@ -45,7 +45,7 @@ class _Block:
     layer: MemberLayer
     weights: Any
     scratch: Any
-    turn: Any
+    part: Any
     index: Any
 
     @property
@@ -56,7 +56,7 @@ class _Block:
     def number(self, kept: Any, output: int, each: int) -> Any:
         """A kept weight of one of the outputs, in one of its vectors of members."""
         layer, lanes = self.layer, self.layer.lanes
-        first, own = (kept * layer.tile.vectors + output) * layer.width, layer.numbers + self.turn * layer.turn
+        first, own = (kept * layer.tile.vectors + output) * layer.width, layer.numbers + self.part * layer.apart
         if layer.stored == "int8":
             at = own + tirx.truncdiv(first, 4)
             return self.code.let(small(self.weights, at + each * lanes // 4, lanes))
@@ -139,7 +139,7 @@ def _write(block: _Block, sums: Registers, written: list[Any]) -> None:
         first = (block.index * outputs + output) * layer.width
         for each in range(block.vectors):
             at = first + each * lanes
-            side = block.turn * (layer.outputs * layer.width) + at
+            side = block.part * (layer.outputs * layer.width) + at
             scale, bias = (code.let(vector(block.weights, of + side, lanes)) for of in (layer.scale, layer.bias))
             for position, where in enumerate(written):
                 value = sums[(position * outputs + output) * block.vectors + each] * scale + bias

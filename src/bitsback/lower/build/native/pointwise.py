@@ -147,9 +147,9 @@ def average(code: Code, scratch: Any, source: Place, target: Place, factor: floa
     )
 
 
-def gather(code: Code, scratch: Any, places: tuple[Place, Place], turn: tuple[Any, int]) -> None:
-    """What one turn's members have of each of so many outputs, to where all members have it side by side."""
-    (source, target), (index, outputs) = places, turn
+def gather(code: Code, scratch: Any, places: tuple[Place, Place], part: tuple[Any, int]) -> None:
+    """What one part of the members has of each of so many outputs, to where all have it side by side."""
+    (source, target), (index, outputs) = places, part
     some, every = source.map.channels // outputs, target.map.channels // outputs
 
     def output(each: Any, number_: Any) -> None:

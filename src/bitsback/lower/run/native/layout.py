@@ -60,13 +60,13 @@ class Place:
         return (self.map.height, length) if any(self.border) else (1, self.map.height * length)
 
 
-def places(plan: Plan, batch: int, *, turns: int = 1) -> tuple[tuple[Place, ...], int]:
+def places(plan: Plan, batch: int, *, parts: int = 1) -> tuple[tuple[Place, ...], int]:
     """Where the values of a plan lie, and how many numbers that takes.
 
     Args:
-        plan: What is computed, of members those of one turn.
+        plan: What is computed, of members those of one part.
         batch: For how many inputs at a time.
-        turns: How often what members have of their own is computed; what they have in common stays for all turns.
+        parts: In how many of them members are computed, one after the other; what they have in common stays for all.
     """
     shapes = [_shape(plan, index, batch) for index in range(len(plan.maps))]
     seconds, commons = _seconds(plan), _commons(plan)
@@ -99,7 +99,7 @@ def places(plan: Plan, batch: int, *, turns: int = 1) -> tuple[tuple[Place, ...]
     for at, step in enumerate(plan.steps):
         settle(step.target)
         for index in {*sources(step)}:
-            if last[index] == at and (turns == 1 or plan.stacked[index]):
+            if last[index] == at and (parts == 1 or plan.stacked[index]):
                 place = found[index]
                 held = [each for each in (place.mean, place.var, place.second) if each is not None]
                 free.setdefault(_kind(place), []).extend(held)

@@ -22,9 +22,9 @@ class KeptWeights:
         starts: `[blocks + 1]`, where the weights of each block begin, in whole turns of the unrolled loop.
         offsets: `[K]`, how far behind the first number of a position the number lies that a weight is multiplied by; the last
             of a block is repeated, with zeros for weights, until its turns are whole. Empty where all are kept, in order.
-        numbers: `[turns, K, outputs of a block, members of a turn]`.
-        scale: `[turns, O, members of a turn]`.
-        bias: `[turns, O, members of a turn]`.
+        numbers: `[parts, K, outputs of a block, members of a part]`.
+        scale: `[parts, O, members of a part]`.
+        bias: `[parts, O, members of a part]`.
     """
 
     starts: np.ndarray
@@ -47,7 +47,7 @@ class MemberLayer:
             is what all members have in common.
         width: numbers of one output that are computed at a time, one for each member.
         starts: the offset of `KeptWeights.starts`, and so on.
-        turn: how far it is from the numbers of one turn to those of the next.
+        apart: how far it is from the numbers of one part of the members to those of the next.
     """
 
     step: MemberProduct
@@ -61,7 +61,7 @@ class MemberLayer:
     numbers: int
     scale: int
     bias: int
-    turn: int
+    apart: int
 
     @property
     def room_size(self) -> int:
@@ -161,8 +161,8 @@ def keep(weights: MemberWeights, source: Place, tile: Tile, members_of: tuple[in
         last[counts > 0] = found[np.cumsum(counts)[counts > 0] - 1]
         offsets = np.repeat(last, taken)
         offsets[place] = found
-    sides = [_turns(_wide(each.T, width), together) for each in (weights.scale, weights.bias)]
-    return KeptWeights(starts // tile.unroll, offsets, _turns(values_kept, together), *sides)
+    sides = [_in_parts(_wide(each.T, width), together) for each in (weights.scale, weights.bias)]
+    return KeptWeights(starts // tile.unroll, offsets, _in_parts(values_kept, together), *sides)
 
 
 def _taps(weights: MemberWeights, source: Place, spread: int) -> np.ndarray:
@@ -177,8 +177,8 @@ def _group(weights: MemberWeights, blocks: int, spread: int) -> np.ndarray:
     return group * weights.values.shape[-1] * spread
 
 
-def _turns(numbers: np.ndarray, together: int) -> np.ndarray:
-    """`[..., padded members]` as `[turns, ..., members of a turn]`."""
+def _in_parts(numbers: np.ndarray, together: int) -> np.ndarray:
+    """`[..., padded members]` as `[parts, ..., members of a part]`."""
     return np.stack(np.split(numbers, numbers.shape[-1] // together, -1))
 
 

@@ -15,8 +15,8 @@ from bitsback.lower.run.native.lanes import LANES, padded
 from bitsback.lower.run.native.layout import Place
 from bitsback.lower.run.native.member_packing import MemberLayer, keep
 from bitsback.lower.run.native.members import MemberProduct
-from bitsback.lower.run.native.parts import customary as as_customary
-from bitsback.lower.run.native.parts import turns
+from bitsback.lower.run.native.parts import customary as customary_part
+from bitsback.lower.run.native.parts import laid_out
 from bitsback.lower.run.native.plan import Factored, Halves, Map, Plan, Product, Rank1, Weighted, Weights
 from bitsback.lower.run.native.tiles import Tile, customary, default_tile
 
@@ -168,10 +168,10 @@ class Arrangement:
     """Where everything of a plan lies, for one batch size.
 
     Attributes:
-        part: the plan of the members of one turn, or of all.
+        part: the plan of the members of one part, or of all.
         places: of each of its values.
         last: of the last value, all members.
-        turns: how often what members have of their own is computed, each time for others.
+        parts: in how many of them members are computed, one after the other.
         constants: all of them.
         scratch: how many numbers the scratch buffer has.
         standard: the offsets of what inputs are standardized by: means, factors.
@@ -186,7 +186,7 @@ class Arrangement:
     part: Plan
     places: tuple[Place, ...]
     last: Place
-    turns: int
+    parts: int
     constants: np.ndarray
     scratch: int
     standard: tuple[int, int]
@@ -209,7 +209,7 @@ def arrange(
         tiles: By step, where another tile than the customary one is wanted.
         together: How many numbers of a channel, one for each member, are computed at a time; None for as many as customary.
     """
-    one, at, last, count, size = turns(plan, batch, together or as_customary(plan))
+    one, at, last, count, size = laid_out(plan, batch, together or customary_part(plan))
     constants = Constants()
     channels = plan.maps[0].channels
     standard = [constants.add(np.resize(each, channels)) for each in (plan.input_mean, plan.input_scale)]

@@ -47,25 +47,25 @@ def part(plan: Plan, together: int) -> Plan:
     return replace(plan, steps=steps, maps=maps, members=together, points=plan.points[:together])
 
 
-class Turns(NamedTuple):
+class Layout(NamedTuple):
     """Where the values of a plan lie whose members are computed so many at a time.
 
     Attributes:
-        part: the plan of the members of one turn, or of all.
+        part: the plan of the members of one part, or of all.
         places: of each of its values.
         last: of the last value, all members.
-        times: how many turns there are.
+        parts: how many there are.
         scratch: how many numbers all of that takes.
     """
 
     part: Plan
     places: tuple[Place, ...]
     last: Place
-    times: int
+    parts: int
     scratch: int
 
 
-def turns(plan: Plan, batch: int, together: int) -> Turns:
+def laid_out(plan: Plan, batch: int, together: int) -> Layout:
     """The values of a plan, for so many inputs and so many members at a time.
 
     Raises:
@@ -76,11 +76,11 @@ def turns(plan: Plan, batch: int, together: int) -> Turns:
         raise ArtifactError(f"a library cannot compute {together} members at a time: {wrong}")
     one = part(plan, together)
     count = plan.width // one.width
-    at, size = places(one, batch, turns=count)
+    at, size = places(one, batch, parts=count)
     if count == 1:
-        return Turns(one, at, at[-1], count, size)
+        return Layout(one, at, at[-1], count, size)
     last = replace(at[-1], map=plan.maps[-1], stride=plan.maps[-1].channels, mean=size)
-    return Turns(one, at, last, count, size + batch * last.each)
+    return Layout(one, at, last, count, size + batch * last.each)
 
 
 def _part(step: Step, plan: Plan, together: int) -> Step:

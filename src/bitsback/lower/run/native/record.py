@@ -20,7 +20,7 @@ from bitsback.lower.run.native.library import Entry, Library
 from bitsback.lower.run.native.member_packing import numbers
 from bitsback.lower.run.native.members import MemberProduct
 from bitsback.lower.run.native.named_tensors import NamedTensors
-from bitsback.lower.run.native.parts import customary, misfit, part, turns
+from bitsback.lower.run.native.parts import customary, laid_out, misfit, part
 from bitsback.lower.run.native.plan import Map, Plan, Product, Step, Weighted
 from bitsback.lower.run.native.step_record import MOST, Reader, Result, step_record
 from bitsback.lower.run.native.tiles import Tile, default_tile
@@ -195,7 +195,7 @@ def _constants(plan: Plan, tiles: Mapping[int, Tile] | None = None) -> int:
 
 def _scratch(plan: Plan, batch: int, together: int) -> int:
     correlation = (batch + 2) * padded(plan.outputs) ** 2 if plan.correlated else 0
-    return turns(plan, batch, together).scratch + 2 * plan.outputs * padded(len(plan.points)) + correlation
+    return laid_out(plan, batch, together).scratch + 2 * plan.outputs * padded(len(plan.points)) + correlation
 
 
 def _check_size(what: str, size: int) -> None:
