@@ -15,7 +15,7 @@ from tests.artifact import golden
 
 GOLDEN = {
     golden.PATH: (golden.artifact, "c6ffb472a1911d09fbcb064c36f432b90d28c2aa13029152cbf9becff976658d"),
-    golden.NATIVE: (golden.native, "e6f838f86a4408b84450c94ebb7716843aed6021f4ded01bcb4e71b877b6a505"),
+    golden.NATIVE: (golden.native, "2bd72fc27db99ad4e0b9a81d5701492327741334438bb3fb6382972ce660fa56"),
     golden.MEMBERS: (golden.members, "af8152b6cca38452dbc05aa2f2cee330da72b2380b4c5c1a9da28591e26d9be8"),
 }
 each_file = pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
