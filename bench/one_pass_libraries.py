@@ -14,10 +14,9 @@ from bitsback.durable import replace_file
 from bitsback.lower.build.native.library import build
 from bitsback.lower.build.tuning.database import Database
 from bitsback.lower.build.tuning.search import Job, search
-from bitsback.lower.build.tuning.shape import shape_of
+from bitsback.lower.build.tuning.shape import shapes_of
 from bitsback.lower.run.native.library import Call, Entry, open_library
-from bitsback.lower.run.native.parts import customary, part
-from bitsback.lower.run.native.plan import Plan, Weighted
+from bitsback.lower.run.native.plan import Plan
 from bitsback.lower.run.native.record import library_from, library_record, plan_from, plan_record
 from bitsback.lower.run.native.targets import runnable
 from bitsback.lower.run.native.tiles import Tile
@@ -104,11 +103,7 @@ class Kept:
         """The fastest tiles that trials found; trials are shared by all layers of one shape."""
         if not self.trials:
             return {}
-        one = part(plan, customary(plan))
-        shapes = {
-            index: shape_of(one, step, batch) for index, step in enumerate(one.steps) if isinstance(step, Weighted)
-        }
-        database, found = Database(self.folder / "tuning.jsonl"), {}
+        shapes, database, found = shapes_of(plan, batch), Database(self.folder / "tuning.jsonl"), {}
         for shape in {*shapes.values()}:
             job = Job({shape: 1}, Here(), runnable()[0])
             found[shape] = job.known(search(job, self.trials, database))[shape].best

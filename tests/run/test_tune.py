@@ -11,6 +11,7 @@ from bitsback.errors import ArtifactError, ExportError, RecipeError, RunError
 from bitsback.lower.build.native.library import build, function, linked
 from bitsback.lower.build.tuning.database import Database
 from bitsback.lower.build.tuning.search import Job
+from bitsback.lower.build.tuning.shape import shape_of
 from bitsback.lower.run.native.library import Entry, Library, open_library
 from bitsback.lower.run.native.packing import arrange
 from bitsback.lower.run.native.plan import Plan, Product
@@ -81,7 +82,7 @@ def test_the_fastest_tiles_go_into_the_file_which_answers_as_before(path, databa
     for entry in new.entries:
         for index, step in enumerate(whole.steps):
             if isinstance(step, Product):
-                assert entry.tiles[index] == best[module.shape_of(whole, step, entry.batch)].best
+                assert entry.tiles[index] == best[shape_of(whole, step, entry.batch)].best
     assert [entry.batch for entry in new.entries] == [4, 1]
     assert {function.kept for function in found.functions} == {"tuned"}
     assert all(function.ratio[2] < 1 for function in found.functions)

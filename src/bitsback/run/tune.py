@@ -16,12 +16,11 @@ from bitsback.lower.build.comparison import check_close
 from bitsback.lower.build.native.library import build
 from bitsback.lower.build.tuning.database import Database
 from bitsback.lower.build.tuning.search import GAIN, Job, search
-from bitsback.lower.build.tuning.shape import Shape, shape_of
+from bitsback.lower.build.tuning.shape import Shape, shapes_of
 from bitsback.lower.build.tuning.space import customary
-from bitsback.lower.run.native import parts
 from bitsback.lower.run.native.lanes import padded
 from bitsback.lower.run.native.library import Entry, Library, open_library
-from bitsback.lower.run.native.plan import Plan, Weighted
+from bitsback.lower.run.native.plan import Plan
 from bitsback.lower.run.native.targets import best, runnable
 from bitsback.lower.run.native.tiles import Tile
 from bitsback.measure.native import Bench
@@ -163,17 +162,9 @@ def _entries(library: Library, batches: Sequence[int]) -> list[Entry]:
 def _shapes(plan: Plan, entries: Sequence[Entry]) -> Counter[Shape]:
     found = Counter[Shape]()
     for entry in entries:
-        for shape in _each_shape(plan, entry).values():
+        for shape in shapes_of(plan, entry.batch, entry.together).values():
             found[shape] += 1 if shape.members is None else plan.width // padded(shape.members.count)
     return found
-
-
-def _each_shape(plan: Plan, entry: Entry) -> dict[int, Shape]:
-    """The shapes of a function's products by step, of members those that are computed at a time."""
-    one = parts.part(plan, entry.together or parts.customary(plan))
-    return {
-        index: shape_of(one, step, entry.batch) for index, step in enumerate(one.steps) if isinstance(step, Weighted)
-    }
 
 
 @dataclass(frozen=True)
@@ -198,7 +189,7 @@ def _decided(
     whole: _Whole, was: Entry, best: Mapping[Shape, Tile], latencies: tuple[float, ...]
 ) -> tuple[Entry, Function]:
     """The fastest of customary tiles, those that were there, and those that were found; a gain within noise changes nothing."""
-    batch, shapes = was.batch, _each_shape(whole.plan, was)
+    batch, shapes = was.batch, shapes_of(whole.plan, was.batch, was.together)
     plain = replace(was, tiles={index: customary(shape) for index, shape in shapes.items()})
     tuned = replace(was, tiles={index: best[shape] for index, shape in shapes.items()})
     named = {"customary": plain, "as it was": was, "tuned": tuned}

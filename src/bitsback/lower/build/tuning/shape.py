@@ -7,6 +7,7 @@ import numpy as np
 from bitsback.lower.run.native.lanes import padded
 from bitsback.lower.run.native.layout import Place, places
 from bitsback.lower.run.native.members import MemberProduct, MemberWeights
+from bitsback.lower.run.native.parts import part
 from bitsback.lower.run.native.plan import Factored, Halves, Map, Plan, Product, Rank1, Weighted, Weights
 
 
@@ -88,6 +89,12 @@ class Shape:
             return self.members.kept * self.members.count * self.out.height * self.out.width * self.batch
         each = self.kernel[0] * self.kernel[1] * self.inputs * self.out.size * self.batch
         return each * (1 + (self.variances in {"each", "halves"}) + (self.varied and self.variances != "factored"))
+
+
+def shapes_of(plan: Plan, batch: int, together: int | None = None) -> dict[int, Shape]:
+    """The shapes of a function's products by step; of members those that are computed at a time, so many or as customary."""
+    one = part(plan, together)
+    return {index: shape_of(one, step, batch) for index, step in enumerate(one.steps) if isinstance(step, Weighted)}
 
 
 def shape_of(plan: Plan, step: Weighted, batch: int) -> Shape:

@@ -129,19 +129,19 @@ def numbers(weights: MemberWeights, tile: Tile) -> int:
     return kept * (1 + tile.vectors * width * each // 4) + outputs * (2 * width + 1) + 5 * LANES
 
 
-def keep(weights: MemberWeights, source: Place, tile: Tile, members_of: tuple[int, int]) -> KeptWeights:
+def keep(weights: MemberWeights, source: Place, tile: Tile, spread: int, together: int) -> KeptWeights:
     """Order the weights of a layer for a tile.
 
     Args:
         weights: Of the layer.
         source: Where its input lies.
         tile: How it is cut.
-        members_of: `MemberLayer.spread` and `MemberLayer.width`.
+        spread: As `MemberLayer.spread`.
+        together: As `MemberLayer.width`.
 
     Raises:
         ArtifactError: the tile does not fit the layer.
     """
-    spread, together = members_of
     check_tile(tile, weights)
     members, outputs = weights.values.shape[:2]
     blocks, width = outputs // tile.vectors, padded(members)

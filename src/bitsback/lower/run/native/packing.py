@@ -15,7 +15,6 @@ from bitsback.lower.run.native.lanes import LANES, padded
 from bitsback.lower.run.native.layout import Place
 from bitsback.lower.run.native.member_packing import MemberLayer, keep
 from bitsback.lower.run.native.members import MemberProduct
-from bitsback.lower.run.native.parts import customary as customary_part
 from bitsback.lower.run.native.parts import laid_out
 from bitsback.lower.run.native.plan import Factored, Halves, Map, Plan, Product, Rank1, Weighted, Weights
 from bitsback.lower.run.native.tiles import Tile, customary, default_tile
@@ -209,7 +208,7 @@ def arrange(
         tiles: By step, where another tile than the customary one is wanted.
         together: How many numbers of a channel, one for each member, are computed at a time; None for as many as customary.
     """
-    one, at, last, count, size = laid_out(plan, batch, together or customary_part(plan))
+    one, at, last, count, size = laid_out(plan, batch, together)
     constants = Constants()
     channels = plan.maps[0].channels
     standard = [constants.add(np.resize(each, channels)) for each in (plan.input_mean, plan.input_scale)]
@@ -252,7 +251,7 @@ def _member_layer(
 ) -> MemberLayer:
     """Of all members, computed so many at a time as the plan has."""
     source, spread = at[step.source], plan.spread(step.source)
-    kept = keep(step.weights, source, tile, (spread, plan.width))
+    kept = keep(step.weights, source, tile, spread, plan.width)
     starts, offsets = (constants.add_bits(each.astype(np.int32)) for each in (kept.starts, kept.offsets))
     numbers, scale, bias = constants.add_bits(kept.numbers), constants.add(kept.scale), constants.add(kept.bias)
     apart = kept.numbers[0].nbytes // 4

@@ -35,8 +35,9 @@ def misfit(plan: Plan, together: int) -> str:
     return "" if own == sorted(own) else "what all members have in common is computed after what they have of their own"
 
 
-def part(plan: Plan, together: int) -> Plan:
-    """The plan of the first so many members; that of any others differs from it in values alone."""
+def part(plan: Plan, together: int | None = None) -> Plan:
+    """The plan of the first so many members, or of as many as customary; that of any others differs in values alone."""
+    together = customary(plan) if together is None else together
     if together == plan.width:
         return plan
     maps = tuple(
@@ -65,13 +66,13 @@ class Layout(NamedTuple):
     scratch: int
 
 
-def laid_out(plan: Plan, batch: int, together: int) -> Layout:
-    """The values of a plan, for so many inputs and so many members at a time.
+def laid_out(plan: Plan, batch: int, together: int | None = None) -> Layout:
+    """The values of a plan, for so many inputs and so many members at a time, or as many as customary.
 
     Raises:
         ArtifactError: so many cannot be computed at a time.
     """
-    wrong = misfit(plan, together)
+    wrong = "" if together is None else misfit(plan, together)
     if wrong:
         raise ArtifactError(f"a library cannot compute {together} members at a time: {wrong}")
     one = part(plan, together)

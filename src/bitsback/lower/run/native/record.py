@@ -20,7 +20,7 @@ from bitsback.lower.run.native.library import Entry, Library
 from bitsback.lower.run.native.member_packing import numbers
 from bitsback.lower.run.native.members import MemberProduct
 from bitsback.lower.run.native.named_tensors import NamedTensors
-from bitsback.lower.run.native.parts import customary, laid_out, misfit, part
+from bitsback.lower.run.native.parts import laid_out, misfit, part
 from bitsback.lower.run.native.plan import Map, Plan, Product, Step, Weighted
 from bitsback.lower.run.native.step_record import MOST, Reader, Result, step_record
 from bitsback.lower.run.native.tiles import Tile, default_tile
@@ -116,7 +116,7 @@ def plan_from(content: object, tensors: Mapping[str, np.ndarray]) -> Plan:
         stacked=stacked,
     )
     _check_size("its weights take", _constants(plan))
-    _check_size("an input takes", _scratch(plan, 1, customary(plan)))
+    _check_size("an input takes", _scratch(plan, 1, None))
     return plan
 
 
@@ -178,7 +178,7 @@ def _shared(tensors: NamedTensors, name: str, count: int) -> tuple[int, ...]:
 
 def _constants(plan: Plan, tiles: Mapping[int, Tile] | None = None) -> int:
     """At least as many numbers as `packing.arrange` lays out, with these tiles or customary ones."""
-    one = part(plan, customary(plan))
+    one = part(plan)
     outputs, points = plan.outputs, padded(len(plan.points))
     size = 2 * padded(plan.input_shape[0]) + 2 * padded(outputs) + (outputs + 1) * points
     for index, (step, first) in enumerate(zip(plan.steps, one.steps, strict=True)):
@@ -193,7 +193,7 @@ def _constants(plan: Plan, tiles: Mapping[int, Tile] | None = None) -> int:
     return size
 
 
-def _scratch(plan: Plan, batch: int, together: int) -> int:
+def _scratch(plan: Plan, batch: int, together: int | None) -> int:
     correlation = (batch + 2) * padded(plan.outputs) ** 2 if plan.correlated else 0
     return laid_out(plan, batch, together).scratch + 2 * plan.outputs * padded(len(plan.points)) + correlation
 
@@ -207,7 +207,7 @@ def library_record(library: Library, plan: Plan) -> dict[str, Any]:
     """A library as JSON values, without its code; every tile is written down, for what is customary may change."""
 
     def said(entry: Entry) -> dict[str, Any]:
-        one = part(plan, entry.together or customary(plan))
+        one = part(plan, entry.together)
         products = [(index, step) for index, step in enumerate(one.steps) if isinstance(step, Weighted)]
         tiles = {index: entry.tiles.get(index) or default_tile(one, step, entry.batch) for index, step in products}
         cut = [{"step": index, **tile_record(each)} for index, each in tiles.items()]
