@@ -10,7 +10,6 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.NOTPARALLEL:
 MAKEFLAGS += --no-builtin-rules
 
 PYTHON ?= python3
@@ -66,7 +65,8 @@ setup-emulation:
 demo: setup
 	@$(HOST)/bitsback demo
 
-test: format-check lint types contracts pytest tables
+test: setup
+	@$(MAKE) --no-print-directory --jobs 2 format-check lint types contracts pytest tables
 	@echo "All checks passed."
 
 format-check: setup

@@ -40,7 +40,7 @@ def test_the_program_answers_as_its_members_do(form, units, make, shape):
     for batch in (1, 5):
         inputs = np.random.default_rng(batch).normal(size=(batch, *shape)).astype(np.float32)
         expected = predict(form.members(network, posterior, units), units, inputs, form.reading)
-        torch.testing.assert_close(tuple(run(torch.from_numpy(inputs))), tuple(expected), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(run(torch.from_numpy(inputs))[:4], tuple(expected), rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(expected.total, expected.data + expected.knowledge)
         assert bool((expected.knowledge >= 0).all())
     assert program.form == form.name

@@ -45,7 +45,7 @@ def test_it_answers_as_the_programs_do_however_the_inputs_are_cut(make, units, m
         (drawn, EnsembleForm(COUNT).program(network, posterior, units)),
     ]
     for tensors, program in cases:
-        expected = program.exported.module()(torch.from_numpy(inputs))
+        expected = program.exported.module()(torch.from_numpy(inputs))[:4]
         torch.testing.assert_close(
             tuple(predict(asked(network, tensors), units, inputs)), expected, rtol=1e-4, atol=1e-5
         )

@@ -36,7 +36,7 @@ def test_it_is_the_users_module_at_the_mean_on_raw_inputs(make, shape, normaliza
     for batch in (1, 4, 7):
         inputs = 50 * torch.randn(batch, *shape)
         expected = torch.softmax(module(standardized(inputs, normalization)), -1)
-        mean, total, data, knowledge = program.exported.module()(inputs)
+        mean, total, data, knowledge, _ = program.exported.module()(inputs)
         torch.testing.assert_close(mean, expected, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(total, -torch.xlogy(expected, expected).sum(-1), rtol=1e-3, atol=1e-4)
         assert torch.equal(total, data)
@@ -51,7 +51,7 @@ def test_regression_is_in_the_targets_units():
     values = {name: network.params[name] for name in network.bayesian}
     program = PointForm().program(network, PointPosterior(values, {}), units)
     inputs = torch.randn(4, 4)
-    mean, total, data, knowledge = program.exported.module()(inputs)
+    mean, total, data, knowledge, _ = program.exported.module()(inputs)
     expected = module(standardized(inputs, inputs_are)) * torch.tensor([3.0, 0.1]) + torch.tensor([10.0, -5.0])
     torch.testing.assert_close(mean, expected)
     noise = (torch.exp(torch.tensor([-1.0, 0.5])) * torch.tensor([3.0, 0.1])).square().sum()

@@ -72,7 +72,7 @@ def test_own_rules_come_before_the_librarys_and_are_in_the_program():
     own = {sin: lambda value: smooth(torch.sin, value)}
     program = PropagatedForm(own=own_rules(own)).program(traced, posterior, CLASSES)
     many = EnsembleForm(3000).program(traced, posterior, CLASSES).module(inputs)
-    for got, right in zip(program.exported.module()(inputs), many, strict=True):
+    for got, right in zip(program.exported.module()(inputs)[:4], many, strict=True):
         torch.testing.assert_close(got, right, rtol=0, atol=0.006)
     nothing = {relu: lambda value: Gaussian(value.mean * 0, value.var * 0)}
     silent = PropagatedForm(own=own_rules(own | nothing)).program(traced, posterior, CLASSES)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -64,7 +63,7 @@ class Program:
         members: how many members vote.
         input_shape: the shape of one input.
         module: the program as a module: `forward` gives `Outputs`, `answers` the members' answers `[S, B, C]`.
-        whole: the same, exported for any batch size, with outputs `mean, total, data, knowledge` and the members' answers.
+        exported: the same for any batch size, with outputs `mean, total, data, knowledge` and the members' answers.
         temperature: what multiplied the KL when its posterior was fitted; None where it was not fitted here.
     """
 
@@ -73,13 +72,8 @@ class Program:
     members: int
     input_shape: tuple[int, ...]
     module: "Predict"
-    whole: ExportedProgram
+    exported: ExportedProgram
     temperature: float | None = 1.0
-
-    @cached_property
-    def exported(self) -> ExportedProgram:
-        """The program exported with outputs `mean, total, data, knowledge` alone."""
-        return _exported(self.form, self.module, self.input_shape)
 
 
 class Predict(nn.Module):

@@ -88,7 +88,7 @@ def _may_fold(node: ir.Node) -> bool | None:
 def _export(program: Program) -> onnx.ModelProto:
     try:
         with _quiet():
-            result = torch.onnx.export(program.whole, (), dynamo=True, verbose=False, optimize=False)
+            result = torch.onnx.export(program.exported, (), dynamo=True, verbose=False, optimize=False)
             if result is not None:
                 optimize_ir(result.model, should_fold=_may_fold)
     except Exception as error:
