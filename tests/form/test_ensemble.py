@@ -72,7 +72,9 @@ def test_a_pruned_weight_is_zero_in_every_member():
 def test_what_differs_in_no_member_is_stored_once():
     network = trace(normed(), (4,), deterministic=("0.*",))
     program = EnsembleForm(MEMBERS).program(network, posterior_over(network), units((4,)))
-    shapes = {name.removeprefix("program.members."): list(tensor.shape) for name, tensor in program.exported.named_buffers()}
+    shapes = {
+        name.removeprefix("program.members."): list(tensor.shape) for name, tensor in program.exported.named_buffers()
+    }
     assert shapes["shared__0__weight"] == [5, 4]
     assert shapes["drawn__4__weight"] == [MEMBERS, 3, 5]
 
