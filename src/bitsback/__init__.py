@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bitsback.api import dataset, evaluate, fit, network, pack, prune
-    from bitsback.forms import ensemble, point, propagated
+    from bitsback.forms import ensemble, point, propagated, stochastic
     from bitsback.given.network import trace
     from bitsback.importing import imported
     from bitsback.measure.abstain import Promise
@@ -64,6 +64,7 @@ __all__ = [
     "point",
     "propagated",
     "prune",
+    "stochastic",
     "trace",
 ]
 
@@ -83,7 +84,7 @@ _HOMES = {
     "SgMcmc": "posterior.sg_mcmc",
     "SnapshotEnsemble": "posterior.ensembles",
     **dict.fromkeys(("dataset", "evaluate", "fit", "network", "pack", "prune"), "api"),
-    **dict.fromkeys(("ensemble", "point", "propagated"), "forms"),
+    **dict.fromkeys(("ensemble", "point", "propagated", "stochastic"), "forms"),
     "imported": "importing",
     "load": "runtime.predictor",
     "trace": "given.network",

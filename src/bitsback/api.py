@@ -1,7 +1,7 @@
 """The verbs for Python, in the order of the path.
 
 ```
-dataset, network ──► fit | imported ──► prune ──► point | ensemble | propagated ──► pack ──► load ──► evaluate
+dataset, network ──► fit | imported ──► prune ──► point | ensemble | propagated | stochastic ──► pack ──► load ──► evaluate
 ```
 
 Each takes what the one before gave. The command line's stages (`run/`) do the same with everything between in files.
@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,7 @@ from bitsback.posterior.loop import FitSettings
 from bitsback.posterior.mean_field import MeanField
 from bitsback.posterior.point import Point
 from bitsback.posterior.starts import drawn_anew
+from bitsback.recipe.form import FormName
 from bitsback.run.abstention import decide
 from bitsback.run.fitted import FittedNetwork, at_mean, check_same_params, examples, likelihood, trace_both, units
 from bitsback.run.libraries import compiled, wanted
@@ -109,7 +110,7 @@ def fit(
     epochs: int | None = None,
     settings: FitSettings | None = None,
     deterministic: Sequence[str] = (),
-    form: Literal["point", "ensemble", "propagated"] | None = None,
+    form: FormName | None = None,
     start: FittedNetwork | None = None,
     checkpoint: str | Path | None = None,
     watch: Callable[[Progress], None] | None = None,
@@ -143,7 +144,7 @@ def fit(
     check_data(data)
     check_kind("inference", inference, Inference, "a method that fits, such as MeanField() or Point()")
     check_kind("settings", settings, FitSettings, "FitSettings(...)")
-    check_among("form", form, ("point", "ensemble", "propagated", None))
+    check_among("form", form, (*get_args(FormName), None))
     if start is not None:
         check_fitted(start, "start")
     path = checkpoint_path(checkpoint)

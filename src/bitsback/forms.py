@@ -13,6 +13,7 @@ from bitsback.form.members import Precision
 from bitsback.form.point import PointForm
 from bitsback.form.program import Program
 from bitsback.form.propagated import PropagatedForm
+from bitsback.form.stochastic import StochasticForm
 from bitsback.moments.calibration import calibration
 from bitsback.moments.own import own_rules
 from bitsback.recipe.form import DRAWS, Form
@@ -58,6 +59,24 @@ def ensemble(
     check_whole("members", members, 2)
     check_seed(seed)
     return fitted.program(EnsembleForm(members, seed, member_weights))
+
+
+def stochastic(fitted: FittedNetwork, draws: int = DRAWS, *, seed: int = 0) -> Program:
+    """The average over draws that are made in each call, as a program: it holds what to draw from, and not members.
+
+    Args:
+        fitted: The network; its posterior is no list of values.
+        draws: How many a call makes, at least 2.
+        seed: Decides those that PyTorch makes; those of a packed program are decided where it is loaded.
+
+    Raises:
+        RecipeError: Fewer than two draws are asked for, an argument is of the wrong kind, or there is nothing to draw.
+        ExportError: It cannot be exported, or its draws are lost on the way.
+    """
+    check_fitted(fitted)
+    check_whole("draws", draws, 2)
+    check_seed(seed)
+    return fitted.program(StochasticForm(draws, seed))
 
 
 def propagated(

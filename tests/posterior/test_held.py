@@ -39,7 +39,7 @@ METHODS = {
     "deep ensemble": DeepEnsemble(2),
     "snapshot ensemble": SnapshotEnsemble(2),
     "sghmc": SgMcmc("sghmc", 2, 1, 1, 0.5, 0.01, 0.9, PRIOR),
-    "mc dropout": McDropout(2, 0),
+    "mc dropout": McDropout(),
 }
 
 
@@ -107,4 +107,4 @@ def test_something_must_be_left_to_learn_and_a_dropout_needs_a_weight_of_its_own
     with pytest.raises(
         NetworkError, match=r"dropout leaves out inputs of 'last.weight', which is the same in all samples"
     ):
-        McDropout(2, 0).objective(behind, Likelihood("classification", 2), {})
+        McDropout().objective(behind, Likelihood("classification", 2), {})

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from bitsback.errors import NetworkError, RecipeError
+from bitsback.errors import NetworkError
 from bitsback.given.network import trace
 from bitsback.posterior.fit import fit
 from bitsback.posterior.likelihood import Likelihood
@@ -33,22 +33,23 @@ def images():
     return nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.Dropout2d(0.25), nn.Conv2d(8, 6, 3, 2), *head)
 
 
-def answers(module, posterior, inputs):
-    """Of every sample, in evaluation."""
+def answers(module, posterior, inputs, count=400):
+    """Of so many draws, in evaluation."""
     network = trace(module, tuple(inputs.shape[1:]))
-    draws = posterior.sample(posterior.count, torch.Generator())
+    draws = posterior.sample(count, torch.Generator().manual_seed(1))
     with torch.no_grad():
         return torch.stack([
             network({**posterior.fixed, **{name: each[index] for name, each in draws.items()}}, inputs)
-            for index in range(posterior.count)
+            for index in range(count)
         ])
 
 
 @pytest.mark.parametrize(("make", "shape"), [(mlp, (4,)), (images, (1, 6, 6))])
 def test_draws_answer_as_the_network_does_with_its_dropout_at_work(make, shape):
     module, inputs = make(), torch.randn(3, *shape)
-    found = answers(module, fitted(module, shape, McDropout(400)), inputs)
-    module.load_state_dict(fitted(module, shape, Point()).centre())
+    posterior = fitted(module, shape, McDropout())
+    found = answers(module, posterior, inputs)
+    module.load_state_dict(posterior.centre())
     module.train()
     with torch.no_grad():
         right = torch.stack([module(inputs) for _ in range(4000)])
@@ -58,18 +59,43 @@ def test_draws_answer_as_the_network_does_with_its_dropout_at_work(make, shape):
 
 
 def test_the_mean_of_the_draws_is_what_was_trained_and_the_spread_is_dropouts():
-    posterior, trained = (fitted(mlp(), (4,), method) for method in (McDropout(4000), Point()))
-    gone = (posterior.weights["3.weight"] == 0).all(1).float().mean()
+    posterior, trained = (fitted(mlp(), (4,), method).centre() for method in (McDropout(), Point()))
+    assert all(torch.equal(posterior[name], trained[name]) for name in trained)
+    posterior = fitted(mlp(), (4,), McDropout())
+    assert posterior.dropout["3.weight"][1:] == (30, 0.3)
+    draws = posterior.sample(4000, torch.Generator().manual_seed(0))
+    gone = (draws["3.weight"] == 0).all(1).float().mean()
     assert float(gone) == pytest.approx(0.3, abs=0.02)
-    marginal, value = posterior.marginals()["3.weight"], trained.centre()["3.weight"]
-    torch.testing.assert_close(marginal.mean, value, rtol=0.1, atol=0)
-    torch.testing.assert_close(marginal.var, value.square() * 0.3 / 0.7, rtol=0.15, atol=0)
+    marginal = posterior.marginals()["3.weight"]
+    assert torch.equal(marginal.mean, trained["3.weight"])
+    torch.testing.assert_close(draws["3.weight"].mean(0), marginal.mean, rtol=0.1, atol=0)
+    torch.testing.assert_close(draws["3.weight"].var(0), marginal.var, rtol=0.15, atol=0)
     for name in ("0.weight", "0.bias", "3.bias"):
-        assert all(torch.equal(each, trained.centre()[name]) for each in posterior.weights[name])
+        assert all(torch.equal(each, trained[name]) for each in draws[name])
+        assert not posterior.marginals()[name].var.any()
+
+
+def test_weights_behind_one_dropout_lose_the_same_units():
+    posterior = fitted(Forked(), (4,), McDropout())
+    one, other = (posterior.dropout[f"{name}.weight"] for name in ("left", "right"))
+    assert one == other
+    draws = posterior.sample(50, torch.Generator())
+    assert torch.equal(*((draws[f"{name}.weight"] == 0).all(1) for name in ("left", "right")))
+
+
+class Forked(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.dropout, self.left, self.right = nn.Dropout(0.5), nn.Linear(4, 3), nn.Linear(4, 3)
+
+    def forward(self, inputs):
+        inputs = self.dropout(inputs)
+        return self.left(inputs) + self.right(inputs)
 
 
 def test_the_same_seed_leaves_the_same_units_out():
-    one, again, other = (fitted(mlp(), (4,), McDropout(5, seed)).weights["3.weight"] for seed in (3, 3, 4))
+    posterior = fitted(mlp(), (4,), McDropout())
+    one, again, other = (posterior.sample(5, torch.Generator().manual_seed(seed))["3.weight"] for seed in (3, 3, 4))
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
 
@@ -83,6 +109,7 @@ def test_the_same_seed_leaves_the_same_units_out():
             "units are left out before aten.tanh",
         ),
         (nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5)), "units are left out before output"),
+        (nn.Sequential(nn.Dropout(1.0), nn.Linear(4, 3)), "a dropout leaves out all inputs of '1.weight'"),
     ],
 )
 def test_a_network_that_it_cannot_draw_from_is_refused(module, said):
@@ -90,8 +117,7 @@ def test_a_network_that_it_cannot_draw_from_is_refused(module, said):
         fitted(module, (4,), McDropout())
 
 
-def test_wrong_settings_are_refused():
-    with pytest.raises(RecipeError, match="samples is 1; it must be a whole number, at least 2"):
-        McDropout(1)
-    with pytest.raises(RecipeError, match="seed is -1"):
-        McDropout(seed=-1)
+def test_a_convolution_in_groups_is_refused():
+    module = nn.Sequential(nn.Dropout2d(0.5), nn.Conv2d(4, 4, 3, groups=2), nn.Flatten(), nn.Linear(16, 3))
+    with pytest.raises(NetworkError, match=r"dropout stands before '1.weight', a convolution in groups"):
+        fitted(module, (4, 4, 4), McDropout())

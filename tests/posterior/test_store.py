@@ -8,6 +8,8 @@ from bitsback.compress.masks import prune
 from bitsback.errors import RunError
 from bitsback.given.network import trace
 from bitsback.posterior import store, tensor_file
+from bitsback.posterior.contract import Dropout
+from bitsback.posterior.dropout_posterior import DropoutPosterior
 from bitsback.posterior.mean_field import MeanFieldPosterior
 from bitsback.posterior.point_posterior import PointPosterior
 from bitsback.posterior.samples import Samples
@@ -36,6 +38,11 @@ def samples():
     return Samples(weights, others, constant, chains=2)
 
 
+def dropout():
+    whole = mean_field()
+    return DropoutPosterior(whole.means, whole.fixed, {"0.weight": Dropout("dropout", 4, 0.25)})
+
+
 def pruned(inner):
     return prune(inner, {"0.weight": (torch.arange(20).reshape(5, 4) % 3 > 0).float()})
 
@@ -47,6 +54,8 @@ def pruned(inner):
         (point, PointPosterior),
         (lambda: pruned(mean_field()), MeanFieldPosterior),
         (lambda: pruned(point()), PointPosterior),
+        (dropout, DropoutPosterior),
+        (lambda: pruned(dropout()), DropoutPosterior),
         (samples, Samples),
         (lambda: pruned(samples()), Samples),
     ],

@@ -20,7 +20,6 @@ ELSEWHERE = {
     bitsback.FitSettings: {"optimization", "temperature", "seed"},
     bitsback.MeanField: {"starts"},
     bitsback.Promise: {"thresholds"},
-    bitsback.McDropout: {"seed"},
     bitsback.SgMcmc: {"dynamics"},  # the recipe's method
     sections.LatencySettings: {"batch", "device", "again"},
 }

@@ -18,6 +18,7 @@ def answer(
     threads: int = 1,
     native: bool = False,
     device: str | None = None,
+    draw_seed: int | None = None,
     as_json: bool = False,
 ) -> None:
     """Predict for every sample of every file, and print the answers.
@@ -29,6 +30,7 @@ def answer(
         threads: How many threads a call may use.
         native: Whether a native library in the file is run, which is trusted then.
         device: Where it predicts: emulated-aarch64, or "cpu", this machine, which None is too.
+        draw_seed: Decides what a program of the stochastic form draws.
         as_json: Print them as JSON.
 
     Raises:
@@ -39,7 +41,7 @@ def answer(
     """
     from bitsback.runtime.inputs import IMAGE_SUFFIXES, doubt, read_inputs
 
-    predictor = _opened(model, threads, native=native, device=device)
+    predictor = _opened(model, threads, native=native, device=device, draw_seed=draw_seed)
     found: list[tuple[str, int, Answer]] = []
     doubts: dict[str, str] = {}
     for path in inputs:
@@ -61,14 +63,14 @@ def answer(
     )
 
 
-def _opened(model: str | Path, threads: int, *, native: bool, device: str | None) -> Predictor:
+def _opened(model: str | Path, threads: int, *, native: bool, device: str | None, draw_seed: int | None) -> Predictor:
     if device is None:
-        return load(model, threads, native=native)
+        return load(model, threads, native=native, draw_seed=draw_seed)
     from bitsback.run.devices import EMULATED, HERE
     from bitsback.runtime.emulated import load_emulated
 
     if device == HERE:
-        return load(model, threads, native=native)
+        return load(model, threads, native=native, draw_seed=draw_seed)
     if device != EMULATED:
         raise RecipeError(f"there is no device {device!r:.80} to predict on; there are {HERE} and {EMULATED}")
     if not native:

@@ -48,7 +48,7 @@ def of_run(path: Path) -> tuple[dict[str, Any], list[Any]]:
 
 
 def _lines(path: Path, size: int, sections: dict[str, int], manifest: Manifest) -> list[str]:
-    unit = "points of its outputs" if manifest.form == "propagated" else "members"
+    unit = {"propagated": "points of its outputs", "stochastic": "draws in each call"}.get(manifest.form, "members")
     members = f" of {manifest.members} {unit}" if manifest.members > 1 else ""
     lines = [
         f"{path}: {shown(size, 'bytes')}, written by bitsback {manifest.bitsback}",

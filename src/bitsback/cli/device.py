@@ -72,6 +72,9 @@ def predict(
         str | None, typer.Option(help="cpu, this machine, as without; or emulated-aarch64, for the native library.")
     ] = None,
     seed: FileSeed = None,
+    draw_seed: Annotated[
+        int | None, typer.Option(help="Decides what a program of the stochastic form draws.", min=0)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Predict with a packed file: class, probability, the three uncertainties, and "I don't know".
@@ -82,7 +85,8 @@ def predict(
 
     _agreed(model, seed, None)
     found = [path if data is None or path.exists() else data / path for path in inputs]
-    answer(model, found, resize=resize, threads=threads, native=native, device=device, as_json=as_json)
+    how = {"resize": resize, "threads": threads, "native": native, "device": device, "draw_seed": draw_seed}
+    answer(model, found, **how, as_json=as_json)
 
 
 def inspect(

@@ -11,7 +11,7 @@ from bitsback.errors import PolicyError
 from bitsback.given.params import Params
 from bitsback.policy.choice import Policy
 from bitsback.policy.saliency import saliency
-from bitsback.posterior.contract import Gaussian, Listing, Posterior
+from bitsback.posterior.contract import Dropout, Gaussian, Listing, Posterior
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class Masked:
     def listing(self) -> Listing | None:
         """The inner posterior's."""
         return self.inner.listing
+
+    @property
+    def dropout(self) -> Mapping[str, Dropout]:
+        """The inner posterior's."""
+        return self.inner.dropout
 
     def marginals(self) -> dict[str, Gaussian]:
         """The inner marginals; pruned weights are 0 ± 0."""

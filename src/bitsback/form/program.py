@@ -64,6 +64,7 @@ class Program:
         input_shape: the shape of one input.
         module: the program as a module: `forward` gives `Outputs`, `answers` the members' answers `[S, B, C]`.
         exported: the same for any batch size, with outputs `mean, total, data, knowledge` and the members' answers.
+        draws: whether it draws anew in each call, so that no two answer alike.
         temperature: what multiplied the KL when its posterior was fitted; None where it was not fitted here.
     """
 
@@ -73,6 +74,7 @@ class Program:
     input_shape: tuple[int, ...]
     module: "Predict"
     exported: ExportedProgram
+    draws: bool = False
     temperature: float | None = 1.0
 
 
@@ -134,6 +136,7 @@ def build(
     input_shape: tuple[int, ...],
     *,
     reading: Reading = VOTES,
+    draws: bool = False,
 ) -> Program:
     """Exports a form as a program.
 
@@ -143,7 +146,8 @@ def build(
     module = Predict(members, units, len(input_shape), reading).eval()
     for parameter in module.parameters():
         parameter.requires_grad_(False)
-    return Program(form, units, count, input_shape, module, _exported(form, _WithAnswers(module).eval(), input_shape))
+    exported = _exported(form, _WithAnswers(module).eval(), input_shape)
+    return Program(form, units, count, input_shape, module, exported, draws)
 
 
 def _exported(form: str, module: nn.Module, input_shape: tuple[int, ...]) -> ExportedProgram:

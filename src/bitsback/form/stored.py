@@ -4,6 +4,7 @@ What is lost is lost in the program itself: it is evaluated, exported and packed
 or more are changed; biases are few.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bitsback.given.params import Params
-from bitsback.posterior.contract import Gaussian, Listing, Posterior
+from bitsback.posterior.contract import Dropout, Gaussian, Listing, Posterior
 
 Stored = Literal["float32", "bfloat16", "tied", "factored"]
 _LEAST = 0x80  # of a high half: the smallest normal number, so that no whole number is subnormal
@@ -32,6 +33,10 @@ class _Stored:
     @property
     def listing(self) -> Listing | None:
         return self.of.listing
+
+    @property
+    def dropout(self) -> Mapping[str, Dropout]:
+        return self.of.dropout
 
     def marginals(self) -> dict[str, Gaussian]:
         return self.gaussians

@@ -68,16 +68,24 @@ class StackedInterpreter(Interpreter):
                 self.batch = value.shape[0]  # the last placeholder is the input batch
             return value
         args, kwargs = self.fetch_args_kwargs_from_env(n)
-        stacked = any(isinstance(leaf, Stack) for leaf in pytree.tree_leaves((args, kwargs)))
-        if n.target is operator.getitem or not stacked:
+        differs = any(self.differs(leaf) for leaf in pytree.tree_leaves((args, kwargs)))
+        if n.target is operator.getitem or not differs:
             return n.target(*args, **kwargs)  # pyright: ignore[reportCallIssue]
         try:
-            result = _over_members(n.target, args, kwargs)
+            result = self.mapped(n.target, args, kwargs)
         except (RuntimeError, ValueError, TypeError) as error:
             raise ExportError(_refusal(n, "cannot be mapped over ensemble members")) from error
         if isinstance(self.batch, torch.SymInt) and self.batch.node.maybe_as_int() is not None:
             raise ExportError(_refusal(n, "can be mapped over ensemble members for one batch size only"))
         return result
+
+    def differs(self, value: Any) -> bool:
+        """Whether a value differs between members."""
+        return isinstance(value, Stack)
+
+    def mapped(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What an operator gives of values of which some differ between members."""
+        return _over_members(target, args, kwargs)
 
 
 def _refusal(node: Node, what: str) -> str:

@@ -1,5 +1,6 @@
 """What can be asked of a posterior, whatever fitted it."""
 
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 import torch
@@ -32,6 +33,20 @@ class Listing(NamedTuple):
     chains: int
 
 
+class Dropout(NamedTuple):
+    """Units before a layer that each draw leaves out at random: columns of the layer's weight that are zero.
+
+    Attributes:
+        group: which dropout it is; the weights of one group lose the same units.
+        units: how many there are before the layer; a column belongs to one, the first columns to the first.
+        rate: the share that is left out, at least 0 and below 1; what is left is made larger by 1 / (1 − rate).
+    """
+
+    group: str
+    units: int
+    rate: float
+
+
 class Posterior(Protocol):
     """A distribution over a network's params.
 
@@ -47,6 +62,11 @@ class Posterior(Protocol):
     @property
     def listing(self) -> Listing | None:
         """How many values it is made of; None where there is no end of draws."""
+        ...
+
+    @property
+    def dropout(self) -> Mapping[str, Dropout]:
+        """Which weights vary by units that are left out, `[O, I, ...]` by name. Those of no list and not here are normals."""
         ...
 
     def marginals(self) -> dict[str, Gaussian]:

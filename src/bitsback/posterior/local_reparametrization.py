@@ -34,14 +34,20 @@ _OPERATORS = (
 _TINY = 1e-16  # keeps the square root's gradient finite where all inputs of a unit are exactly zero
 
 
-def reparametrizable(network: Network) -> tuple[str, ...]:
+def reparametrizable(network: Network, *, exactly: bool = False) -> tuple[str, ...]:
     """Names of random params whose one and only use is as weight or bias of a linear or convolution layer.
 
     A layer qualifies when its weight does; a tied or otherwise reused weight does not, since its uses share one draw.
+
+    Args:
+        network: any.
+        exactly: only those of layers whose pre-activations are independent: linear ones over one position of each datum.
     """
     uses = _uses(network)
     names: list[str] = []
     for node in _layers(network.graph.graph):
+        if exactly and (node.target is not _aten.linear.default or node.args[0].meta["val"].ndim > 2):  # pyright: ignore
+            continue
         tensors = [uses.name[arg] for arg in node.args[1:3] if isinstance(arg, Node) and arg in uses.name]
         if node.args[1] in uses.name and all(uses.count[n] == 1 and n in network.bayesian for n in tensors):
             names.extend(tensors)

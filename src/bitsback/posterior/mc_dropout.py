@@ -9,18 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.fx import Node
 
 from bitsback.errors import NetworkError
 from bitsback.given.network import Network
 from bitsback.given.params import Params
-from bitsback.posterior.contract import Posterior
-from bitsback.posterior.course import Course
+from bitsback.posterior.contract import Dropout, Posterior
+from bitsback.posterior.dropout_posterior import DropoutPosterior
 from bitsback.posterior.likelihood import Likelihood
-from bitsback.posterior.sampled import SampledObjective, gathered
-from bitsback.posterior.samples import Samples
-from bitsback.settings import check_seed, check_whole
+from bitsback.posterior.params_objective import ParamsObjective
 
 _aten = torch.ops.aten
 _UNITS = {_aten.dropout.default, _aten.dropout_.default}
@@ -42,77 +39,39 @@ _LAYERS: dict[Any, set[Any]] = {
 
 @dataclass(frozen=True)
 class McDropout:
-    """Trains a network with its own dropout, and draws which units are left out.
-
-    Attributes:
-        samples: how many draws the posterior is made of, at least 2.
-        seed: decides them.
-    """
-
-    samples: int = 32
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_whole("samples", self.samples, 2)
-        check_seed(self.seed)
-
-    @property
-    def chains(self) -> int:
-        """One: the draws are independent."""
-        return 1
+    """Trains a network with its own dropout; draws leave units out as often as it did."""
 
     def starting_at(self, posterior: Posterior) -> "McDropout":
         """Itself: what is trained is a point."""
         del posterior
         return self
 
-    def objective(self, network: Network, likelihood: Likelihood, masks: Params) -> SampledObjective:
+    def objective(self, network: Network, likelihood: Likelihood, masks: Params) -> "DropoutObjective":
         """The mean negative log likelihood, with the network's dropout.
 
         Raises:
             NetworkError: the network has no dropout, or one whose units are no inputs of a layer.
         """
-        fixed = [each.weight for each in dropped(network) if each.weight not in network.bayesian]
+        found = dropped(network)
+        fixed = [name for name in found if name not in network.bayesian]
         if fixed:
             raise NetworkError(
                 f"dropout leaves out inputs of '{fixed[0]}', which is the same in all samples, or no weight"
             )
-        return SampledObjective((network, likelihood, masks), Course(burn_in=0.0))
-
-    def gathered(self, network: Network, kept: Params, masks: Params) -> Samples:
-        """Draws of the network that was trained."""
-        one = gathered(network, kept, masks, 1)
-        generator = torch.Generator().manual_seed(self.seed)
-        weights = {name: each.expand(self.samples, *each.shape[1:]) for name, each in one.weights.items()}
-        for name, factors in _factors(network, self.samples, generator).items():
-            weights[name] = weights[name] * factors
-        others = {name: each.expand(self.samples, *each.shape[1:]) for name, each in one.others.items()}
-        return Samples({name: each.contiguous() for name, each in weights.items()}, others, one.constant)
+        return DropoutObjective(network, likelihood, masks)
 
 
-@dataclass(frozen=True)
-class Dropped:
-    """A weight whose inputs are left out by one dropout.
+class DropoutObjective(ParamsObjective):
+    """The mean negative log likelihood of params, under dropout."""
 
-    Attributes:
-        weight: its name.
-        dropout: the node.
-        channels: whether whole channels are left out.
-    """
-
-    weight: str
-    dropout: Node
-    channels: bool
-
-    @property
-    def rate(self) -> float:
-        """The share that is left out."""
-        found = self.dropout.args[1]
-        assert isinstance(found, float)
-        return found
+    def posterior(self, variables: Params, buffers: Params) -> DropoutPosterior:
+        """The values reached, and what draws leave out."""
+        reached = super().posterior(variables, buffers)
+        values = {name: each.mean for name, each in reached.marginals().items()}
+        return DropoutPosterior(values, reached.fixed, dropped(self.network))
 
 
-def dropped(network: Network) -> list[Dropped]:
+def dropped(network: Network) -> dict[str, Dropout]:
     """The weights before which a network, traced for training, leaves units out.
 
     Raises:
@@ -121,15 +80,16 @@ def dropped(network: Network) -> list[Dropped]:
     nodes = list(network.graph.graph.nodes)
     placeholders = [node for node in nodes if node.op == "placeholder"]
     names = dict(zip(placeholders, network.names, strict=False))
-    found = [
-        _layer(node, layer, names) for node in nodes if node.target in _UNITS | _CHANNELS for layer in _read_by(node)
-    ]
+    found: dict[str, Dropout] = {}
+    for node in nodes:
+        for layer in _read_by(node) if node.target in _UNITS | _CHANNELS else ():
+            weight = _weight(node, layer, names)
+            users = sum(len(each.users) for each, name in names.items() if name == weight)
+            if users > 1:
+                raise NetworkError(f"'{weight}' is used {users} times, and dropout stands before one use of it")
+            found[weight] = _dropout(node, weight, network.params[weight].shape[1])
     if not found:
         raise NetworkError("the network has no dropout, which MC dropout draws from; give it nn.Dropout layers")
-    for each in found:
-        users = [user for node, name in names.items() if name == each.weight for user in node.users]
-        if len(users) > 1:
-            raise NetworkError(f"'{each.weight}' is used {len(users)} times, and dropout stands before one use of it")
     return found
 
 
@@ -141,29 +101,21 @@ def _read_by(node: Node) -> Iterator[Node]:
             yield user
 
 
-def _layer(dropout: Node, layer: Node, names: dict[Node, str]) -> Dropped:
+def _weight(dropout: Node, layer: Node, names: dict[Node, str]) -> str:
     weight = layer.args[1] if len(layer.args) > 1 else None
     if dropout.target not in _LAYERS.get(layer.target, set()) or not isinstance(weight, Node) or weight not in names:
         raise NetworkError(
             f"units are left out before {layer.target}, and MC dropout needs a linear layer there, or whole channels "
             "(nn.Dropout2d) and a convolution"
         )
-    return Dropped(names[weight], dropout, dropout.target in _CHANNELS)
+    return names[weight]
 
 
-def _factors(network: Network, count: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """What the columns of each such weight are multiplied by, `[S, 1, I, ...]`: 0, or what makes up for it."""
-    drawn: dict[Node, Tensor] = {}
-    found = {}
-    for each in dropped(network):
-        shape = network.params[each.weight].shape
-        value = each.dropout.meta["val"]
-        units = int(value.shape[1]) if each.channels else shape[1]
-        if each.dropout not in drawn:
-            kept = torch.rand(count, units, generator=generator) >= each.rate
-            drawn[each.dropout] = kept.float() / (1 - each.rate)
-        columns = drawn[each.dropout]
-        if units != shape[1]:  # channels, flattened
-            columns = columns.repeat_interleave(shape[1] // units, 1)
-        found[each.weight] = columns.reshape(count, 1, shape[1], *[1] * (len(shape) - 2))
-    return found
+def _dropout(node: Node, weight: str, inputs: int) -> Dropout:
+    rate = float(node.args[1])  # pyright: ignore[reportArgumentType]
+    units = int(node.meta["val"].shape[1]) if node.target in _CHANNELS else inputs
+    if rate == 1:
+        raise NetworkError(f"a dropout leaves out all inputs of '{weight}'; its rate must be below 1")
+    if inputs % units:
+        raise NetworkError(f"dropout stands before '{weight}', a convolution in groups, of which MC dropout draws none")
+    return Dropout(node.name, units, rate)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from bitsback.given.network import Network
 from bitsback.given.params import Params
-from bitsback.posterior.contract import Gaussian, Posterior
+from bitsback.posterior.contract import Dropout, Gaussian, Posterior
 from bitsback.posterior.inference import Batch, Moves
 from bitsback.posterior.likelihood import Likelihood
 from bitsback.posterior.local_reparametrization import LocalReparametrization, reparametrizable
@@ -46,6 +46,11 @@ class MeanFieldPosterior:
     @property
     def listing(self) -> None:
         """None: there is no end of draws."""
+
+    @property
+    def dropout(self) -> dict[str, Dropout]:
+        """None of the weights."""
+        return {}
 
     def marginals(self) -> dict[str, Gaussian]:
         """Mean and variance of every weight."""

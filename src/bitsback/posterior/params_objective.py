@@ -5,6 +5,7 @@ from torch import Tensor
 
 from bitsback.given.network import Network
 from bitsback.given.params import Params
+from bitsback.posterior.contract import Posterior
 from bitsback.posterior.course import Course
 from bitsback.posterior.inference import Batch, Moves
 from bitsback.posterior.likelihood import Likelihood
@@ -61,7 +62,7 @@ class ParamsObjective:
         del variables, generator
         return 0.0
 
-    def posterior(self, variables: Params, buffers: Params) -> PointPosterior:
+    def posterior(self, variables: Params, buffers: Params) -> Posterior:
         """The values reached."""
         values = {name: value.detach().clone() for name, value in self._values(variables).items()}
         random = {name: values.pop(name) for name in self.network.bayesian}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from bitsback.given.params import Params
-from bitsback.posterior.contract import Gaussian
+from bitsback.posterior.contract import Dropout, Gaussian
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,11 @@ class PointPosterior:
     @property
     def listing(self) -> None:
         """None: there is no end of draws."""
+
+    @property
+    def dropout(self) -> dict[str, Dropout]:
+        """None of the weights."""
+        return {}
 
     def marginals(self) -> dict[str, Gaussian]:
         """The values, with variance 0."""

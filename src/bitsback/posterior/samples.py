@@ -6,7 +6,7 @@ import torch
 
 from bitsback.errors import RecipeError
 from bitsback.given.params import Params
-from bitsback.posterior.contract import Gaussian, Listing
+from bitsback.posterior.contract import Dropout, Gaussian, Listing
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,11 @@ class Samples:
     def fixed(self) -> Params:
         """What is no random weight, as the last sample of the first chain has it."""
         return {**self.constant, **self._at(self._central, self.others)}
+
+    @property
+    def dropout(self) -> dict[str, Dropout]:
+        """None of the weights."""
+        return {}
 
     def marginals(self) -> dict[str, Gaussian]:
         """Mean and variance of every random weight over the samples."""

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from bitsback.errors import RunError
 from bitsback.given.params import Params
-from bitsback.posterior.contract import Posterior
+from bitsback.posterior.contract import Dropout, Posterior
+from bitsback.posterior.dropout_posterior import DropoutPosterior
 from bitsback.posterior.mean_field import MeanFieldPosterior
 from bitsback.posterior.point_posterior import PointPosterior
 from bitsback.posterior.samples import Samples
@@ -24,7 +25,7 @@ class Stored:
     """A posterior and what belongs to it.
 
     Attributes:
-        posterior: any posterior with independent normal or point weights, or that is a list of values.
+        posterior: any posterior with independent normal or point weights, with dropout, or that is a list of values.
         log_noise: regression's log noise `[D]`, else empty.
         temperature: what multiplied the KL; None where nothing was fitted here.
         history: the training history, one entry per epoch.
@@ -45,7 +46,7 @@ def save(path: Path, stored: Stored) -> None:
         RunError: the file cannot be written; what was there before still is.
     """
     of = stored.posterior
-    kind, parts = _listed(of) if of.listing is not None else _independent(of)
+    kind, parts = _parts(of)
     groups = {
         **parts,
         "mask": {name: mask.bool() for name, mask in stored.masks.items()},
@@ -58,6 +59,7 @@ def save(path: Path, stored: Stored) -> None:
         "temperature": json.dumps(stored.temperature),
         "history": json.dumps(stored.history),
         **({"chains": json.dumps(of.listing.chains)} if of.listing is not None else {}),
+        **({"dropout": json.dumps(of.dropout)} if of.dropout else {}),
     }
     write(path, groups, words)
 
@@ -83,10 +85,14 @@ def load(path: Path) -> Stored:
     return Stored(posterior, log_noise, words["temperature"], words["history"], masks)
 
 
-def _independent(posterior: Posterior) -> tuple[str, dict[str, Params]]:
-    """The kind and the tensors of one with independent weights."""
+def _parts(posterior: Posterior) -> tuple[str, dict[str, Params]]:
+    """The kind and the tensors."""
+    if posterior.listing is not None:
+        return _listed(posterior)
     marginals = posterior.marginals()
     means = {name: marginal.mean for name, marginal in marginals.items()}
+    if posterior.dropout:
+        return "dropout", {"mean": means, "fixed": posterior.fixed}
     if not any(bool(marginal.var.any()) for marginal in marginals.values()):
         return "point", {"mean": means, "fixed": posterior.fixed}
     stds = {name: marginal.var.sqrt() for name, marginal in marginals.items()}
@@ -110,6 +116,18 @@ def _read_point(file: TensorFile, names: list[str]) -> PointPosterior | str:
     return fault("mean", means) or PointPosterior(means, file.group("fixed"))
 
 
+def _read_dropout(file: TensorFile, names: list[str]) -> DropoutPosterior | str:
+    means = _ordered(file.group("mean"), names)
+    found = {name: Dropout(*words) for name, words in json.loads(file.words["dropout"]).items()}
+    for name, each in found.items():
+        shape = means[name].shape
+        if len(shape) < 2 or type(each.units) is not int or each.units < 1 or shape[1] % each.units:
+            return f"a dropout of {each.units!r} units cannot stand before '{name}' of shape {list(shape)}"
+        if not 0 <= each.rate < 1:
+            return f"a dropout leaves out {each.rate!r} of the inputs of '{name}'; it must be at least 0 and below 1"
+    return fault("mean", means) or DropoutPosterior(means, file.group("fixed"), found)
+
+
 def _read_mean_field(file: TensorFile, names: list[str]) -> MeanFieldPosterior | str:
     means, stds = (_ordered(file.group(part), names) for part in ("mean", "std"))
     wrong = fault("mean", means) or fault("standard deviation", stds, 0)
@@ -131,7 +149,12 @@ def _read_samples(file: TensorFile, names: list[str]) -> Samples | str:
     return fault("sample", weights) or fault("sample", others) or found
 
 
-_READERS = {"point": _read_point, "mean_field": _read_mean_field, "samples": _read_samples}
+_READERS = {
+    "point": _read_point,
+    "mean_field": _read_mean_field,
+    "dropout": _read_dropout,
+    "samples": _read_samples,
+}
 
 
 def _ordered(tensors: Params, names: list[str]) -> Params:

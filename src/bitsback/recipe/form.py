@@ -6,8 +6,9 @@ from typing import Literal
 from bitsback.recipe.strict import STRICT
 from bitsback.settings import check_whole
 
+FormName = Literal["point", "ensemble", "propagated", "stochastic"]
 DRAWS = 20
-"""Members of an ensemble whose posterior does not say how many there are."""
+"""Members of an ensemble whose posterior does not say how many there are, and draws of a stochastic form."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Form:
     Attributes:
         name: Without one it is an ensemble where inference gives something to draw from, else a point.
         members: Of an ensemble, at least 2. Without a number it has all values of a posterior that is a list of them (samples,
-            the members of a deep ensemble), and 20 draws of any other.
+            the members of a deep ensemble), and 20 draws of any other. Of the stochastic form, how many draws each call makes.
         member_weights: How an ensemble stores them: in "float32", or as whole numbers of 8, 6, 4, 3 or 2 bits with a factor for
             each output ("int8" to "int2"). The program computes with what is stored.
         probabilities: How the propagated form finds class probabilities: from "points" of its Gaussian outputs, or in closed
@@ -35,7 +36,7 @@ class Form:
     """
 
     __pydantic_config__ = STRICT
-    name: Literal["point", "ensemble", "propagated"] | None = None
+    name: FormName | None = None
     members: int | None = None
     member_weights: Literal["float32", "int8", "int6", "int4", "int3", "int2"] = "float32"
     probabilities: Literal["points", "mean_field"] = "points"

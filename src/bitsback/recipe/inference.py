@@ -105,7 +105,7 @@ class Hmc:
 
 @dataclass(frozen=True)
 class McDropout:
-    """Draws of a network that is trained with its own dropout, by the run's seed; see `posterior.mc_dropout.McDropout`.
+    """A network that is trained with its own dropout, which its draws have too; see `posterior.mc_dropout.McDropout`.
 
     Attributes:
         method: Makes the inference this one.
@@ -113,7 +113,6 @@ class McDropout:
 
     __pydantic_config__ = STRICT
     method: Literal["mc_dropout"] = "mc_dropout"
-    samples: int = 32
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from bitsback.measure.abstain import Promise, Score
 from bitsback.measure.latency import LatencySettings
 from bitsback.policy.choice import Saliency
 from bitsback.recipe.compression import Compress
-from bitsback.recipe.form import DRAWS, Form
+from bitsback.recipe.form import DRAWS, Form, FormName
 from bitsback.recipe.inference import DeepEnsemble, Hmc, Imported, McDropout, MeanField, Point, SgMcmc, SnapshotEnsemble
 from bitsback.recipe.strict import STRICT, check
 from bitsback.settings import check_seed, check_whole
@@ -119,7 +119,7 @@ class Evaluate:
     swept: int = 1000
     perturbed: int = 250
     pgd_steps: int = 10
-    forms: tuple[Literal["point", "ensemble", "propagated"], ...] = ()
+    forms: tuple[FormName, ...] = ()
 
     def __post_init__(self) -> None:
         within = all(0 <= each < 1 for each in self.sparsities)
@@ -198,6 +198,18 @@ class Recipe:
         if isinstance(self.inference, Imported):
             self._check_nothing_fitted()
         check(drawn, "form.name", self.form.name, "'point' where inference.method is 'point': nothing can be drawn")
+        if listed is not None or self.inference.method == "point":
+            right = (
+                f"another form where inference.method is '{self.inference.method}', which leaves nothing to draw anew"
+            )
+            check(self.form.name != "stochastic", "form.name", self.form.name, right)
+            forms = list(self.evaluate.forms)
+            check(
+                "stochastic" not in forms,
+                "evaluate.forms",
+                forms,
+                right.replace("another form", "without 'stochastic'"),
+            )
 
     def _check_moves(self) -> None:
         """What a method brings of its own is not asked for in [fit] too."""
@@ -243,7 +255,7 @@ class Recipe:
     @property
     def _listed(self) -> int | None:
         """How many values the posterior is a list of; None where there is no end of draws."""
-        if isinstance(self.inference, SgMcmc | Hmc | McDropout):
+        if isinstance(self.inference, SgMcmc | Hmc):
             return self.inference.samples
         return self.inference.members if isinstance(self.inference, DeepEnsemble | SnapshotEnsemble) else None
 

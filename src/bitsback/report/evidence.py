@@ -17,7 +17,7 @@ Rows = Sequence[Measurement]
 
 _STAGES = ("dense", "compressed")
 SHIPS = "ships"
-FORMS = ("point", "ensemble", "propagated")
+FORMS = ("point", "ensemble", "propagated", "stochastic")
 
 
 class Variant(NamedTuple):

@@ -8,6 +8,7 @@ from bitsback.form.contract import Form
 from bitsback.form.ensemble import EnsembleForm
 from bitsback.form.point import PointForm
 from bitsback.form.propagated import PropagatedForm
+from bitsback.form.stochastic import StochasticForm
 from bitsback.moments.calibration import Calibration, calibration
 from bitsback.moments.own import OwnRules, read
 from bitsback.recipe.sections import Recipe
@@ -18,7 +19,7 @@ def named(name: str, materials: Materials) -> Form:
     """A form by its name, with the recipe's settings.
 
     Args:
-        name: "point", "ensemble" or "propagated".
+        name: One that a recipe may name.
         materials: Of the recipe.
 
     Raises:
@@ -29,6 +30,8 @@ def named(name: str, materials: Materials) -> Form:
     recipe = materials.recipe
     if name == "ensemble":
         return EnsembleForm(recipe.members, recipe.seed, recipe.form.member_weights)
+    if name == "stochastic":
+        return StochasticForm(recipe.members, recipe.seed)
     return propagated(materials)
 
 
@@ -61,9 +64,8 @@ def own(recipe: Recipe) -> OwnRules:
 
 def smallest(name: str, rules: OwnRules | None = None) -> Form:
     """A form by its name, of the least size that it can have: what can be made of it can be made of a larger one."""
-    if name == "point":
-        return PointForm()
-    return EnsembleForm(2) if name == "ensemble" else PropagatedForm(2, own=rules or OwnRules())
+    least: dict[str, Form] = {"point": PointForm(), "ensemble": EnsembleForm(2), "stochastic": StochasticForm(2)}
+    return least.get(name) or PropagatedForm(2, own=rules or OwnRules())
 
 
 def shipped(materials: Materials) -> Form:

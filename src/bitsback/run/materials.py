@@ -81,7 +81,7 @@ def inference(recipe: Recipe) -> Inference:
         lengths = asked.samples, asked.chains, asked.cycles, asked.burn_in
         return SgMcmc(asked.method, *lengths, asked.learning_rate, asked.momentum, prior(asked))
     if isinstance(asked, asked_for.McDropout):
-        return McDropout(asked.samples, recipe.seed)
+        return McDropout()
     if isinstance(asked, asked_for.Hmc):
         steps = asked.leapfrog, asked.step, asked.acceptance
         return Hmc(asked.samples, asked.chains, asked.burn_in, *steps, prior(asked))

@@ -103,8 +103,8 @@ def make(run: RunFolder, variant: Variant, data: Dataset) -> Made:
 
 
 def opened(found: Artifact) -> Predictor:
-    """An artifact that is not in a file, ready to predict."""
-    return Predictor(found.manifest, open_program(found.program, found.weights))
+    """An artifact that is not in a file, ready to predict; what it draws is the same whenever it is opened."""
+    return Predictor(found.manifest, open_program(found.program, found.weights, seed=0))
 
 
 def figures_of(rows: Iterable[Measurement]) -> tuple[dict[str, Any], ...]:

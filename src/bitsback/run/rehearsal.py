@@ -64,7 +64,7 @@ def check_form(network: Network, data: Dataset, form: str, rules: OwnRules | Non
     Args:
         network: Traced for evaluation.
         data: What it will be fitted to.
-        form: "point", "ensemble" or "propagated".
+        form: its name.
         rules: The user's own for the propagated form, if there are any.
 
     Raises:

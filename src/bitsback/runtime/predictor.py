@@ -12,7 +12,7 @@ from bitsback.artifact.manifest import AbstainRule, Manifest
 from bitsback.errors import ArtifactError
 from bitsback.lower.run.onnx import Outputs, open_program
 from bitsback.runtime.samples import check_samples
-from bitsback.settings import check_among, check_path, check_whole
+from bitsback.settings import check_among, check_path, check_seed, check_whole
 
 if TYPE_CHECKING:
     from bitsback.lower.run.native.library import NativeSession
@@ -125,7 +125,7 @@ class Predictor:
         return found
 
 
-def load(path: str | Path, threads: int = 1, *, native: bool = False) -> Predictor:
+def load(path: str | Path, threads: int = 1, *, native: bool = False, draw_seed: int | None = None) -> Predictor:
     """Read an artifact and make it ready to predict.
 
     Args:
@@ -133,6 +133,7 @@ def load(path: str | Path, threads: int = 1, *, native: bool = False) -> Predict
         threads: how many threads one call may use.
         native: run the best of its native libraries for this machine in place of its ONNX program. A library is machine
             code, with all rights of this process: allow it for files that you trust.
+        draw_seed: decides what a program of the stochastic form draws; without one it draws something else in every process.
 
     Raises:
         ArtifactError: the file is missing, damaged, of another format, its program cannot run, or it is to run natively and
@@ -143,9 +144,15 @@ def load(path: str | Path, threads: int = 1, *, native: bool = False) -> Predict
     check_path("path", path)
     check_whole("threads", threads, 1)
     check_among("native", native, (True, False))
+    if draw_seed is not None:
+        check_seed(draw_seed)
     artifact = read(path)
     try:
-        session = _native(artifact, threads) if native else open_program(artifact.program, artifact.weights, threads)
+        session = (
+            _native(artifact, threads)
+            if native
+            else open_program(artifact.program, artifact.weights, threads, seed=draw_seed)
+        )
     except ArtifactError as error:
         raise ArtifactError(f"{path} cannot be run{' natively' if native else ''}: {error}") from error
     shape = artifact.manifest.input.shape

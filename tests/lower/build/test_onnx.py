@@ -126,15 +126,15 @@ def test_a_graph_whose_spread_was_destroyed_is_refused(small, monkeypatch):
         return (*outputs, answers.mean(0, keepdim=True).expand(*answers.shape))
 
     monkeypatch.setattr(made._WithAnswers, "forward", same_for_all)
-    lost = dataclasses.replace(small, whole=made._exported(small.form, made._WithAnswers(small.module).eval(), (4,)))
+    lost = dataclasses.replace(small, exported=made._exported(small.form, made._WithAnswers(small.module).eval(), (4,)))
     with pytest.raises(ExportError, match=r"the spread over 4 members is 0 on average .* lost uncertainty"):
         lower(lost, raw((4,)))
 
 
 def test_a_graph_that_lost_a_member_is_refused(small, exported, monkeypatch):
     monkeypatch.setattr(build, "_export", exported)
-    run = build._run_checked
-    monkeypatch.setattr(build, "_run_checked", lambda *given: run(*given)[:-1])
+    answers = build._Answers.__call__
+    monkeypatch.setattr(build._Answers, "__call__", lambda *given: answers(*given)[:-1])
     with pytest.raises(ExportError, match="the spread over 4 members"):
         lower(small, raw((4,)))
 

@@ -9,8 +9,8 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -21,6 +21,7 @@ from onnxscript.optimizer import optimize_ir
 
 from bitsback.errors import ExportError
 from bitsback.form.program import Program
+from bitsback.lower.build import drawn
 from bitsback.lower.build.comparison import check_same
 from bitsback.lower.run.onnx import INPUT, LOCATION, Outputs, open_program
 
@@ -58,16 +59,29 @@ def lower(program: Program, inputs: np.ndarray) -> Lowered:
     """
     model = _export(program)
     weights = _externalize(model)
-    with torch.no_grad():
-        batch = torch.from_numpy(np.ascontiguousarray(inputs, np.float32))
-        expected = [t.numpy() for t in program.module(batch)]
-        answers = program.module.answers(batch).numpy()
-    _check_spread(answers, _run_checked(model, weights, inputs))
+    answers = _Answers(model, weights)
+    batch = np.ascontiguousarray(inputs[: drawn.INPUTS] if program.draws else inputs, np.float32)
+    calls = range(drawn.calls(program.members) if program.draws else 1)
+    asked = [_asked(program, batch) for _ in calls]
+    spread = np.stack([each for _, each in asked]), np.stack([answers(batch) for _ in calls])
+    if program.draws:
+        drawn.check_spread("ONNX Runtime", *spread)
+    else:
+        _check_spread(*(each[0] for each in spread))
     del model.graph.output[len(OUTPUTS) :]
     graph = model.SerializeToString()
-    found = open_program(graph, weights).run(inputs)
-    difference = check_same(program, "ONNX Runtime", Outputs(*expected), found)
-    return Lowered(graph, weights, difference)
+    session, expected = open_program(graph, weights), [each for each, _ in asked]
+    found = [session.run(batch) for _ in calls]
+    if program.draws:
+        return Lowered(graph, weights, drawn.check_means("ONNX Runtime", expected, found))
+    return Lowered(graph, weights, check_same(program, "ONNX Runtime", expected[0], found[0]))
+
+
+@torch.no_grad()
+def _asked(program: Program, inputs: np.ndarray) -> tuple[Outputs, np.ndarray]:
+    """What PyTorch answers, and what its members do."""
+    answers = program.module.answers(torch.from_numpy(inputs))
+    return Outputs(*(each.numpy() for each in program.module.combine(answers))), answers.numpy()
 
 
 def check_exports(program: Program) -> None:
@@ -77,7 +91,7 @@ def check_exports(program: Program) -> None:
         ExportError: an operator has no ONNX form, or ONNX Runtime refuses it.
     """
     model = _export(program)
-    _run_checked(model, _externalize(model), np.zeros((2, *program.input_shape), np.float32))
+    _Answers(model, _externalize(model))(np.zeros((2, *program.input_shape), np.float32))
 
 
 def _may_fold(node: ir.Node) -> bool | None:
@@ -167,19 +181,31 @@ def _externalize(model: onnx.ModelProto) -> dict[str, np.ndarray]:
     return weights
 
 
-def _run_checked(model: onnx.ModelProto, weights: dict[str, np.ndarray], inputs: np.ndarray) -> np.ndarray:
-    import onnxruntime
+class _Answers:
+    """What the members of an exported program answer under ONNX Runtime."""
 
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
-    if values:
-        options.add_external_initializers(list(weights), values)
-    try:
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return np.asarray(session.run([_ANSWERS], {INPUT: np.ascontiguousarray(inputs, np.float32)})[0])
-    except Exception as error:
-        raise ExportError(f"ONNX Runtime refuses the exported program: {str(error).splitlines()[0]}") from error
+    def __init__(self, model: onnx.ModelProto, weights: dict[str, np.ndarray]) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        self._values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]  # read in place
+        if self._values:
+            options.add_external_initializers(list(weights), self._values)
+        self._session = self._tried(
+            lambda: onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        )
+
+    def __call__(self, inputs: np.ndarray) -> np.ndarray:
+        """`[S, B, C]` of `[B, *shape]`."""
+        return np.asarray(self._tried(lambda: self._session.run([_ANSWERS], {INPUT: inputs}))[0])
+
+    @staticmethod
+    def _tried(call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except Exception as error:
+            raise ExportError(f"ONNX Runtime refuses the exported program: {str(error).splitlines()[0]}") from error
 
 
 def _check_spread(right: np.ndarray, got: np.ndarray) -> None:

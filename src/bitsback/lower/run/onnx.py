@@ -88,13 +88,16 @@ class Session:
         return Bound(self, self._engine, inputs, outputs)
 
 
-def open_program(program: bytes, weights: Mapping[str, np.ndarray], threads: int = 1) -> Session:
+def open_program(
+    program: bytes, weights: Mapping[str, np.ndarray], threads: int = 1, *, seed: int | None = None
+) -> Session:
     """Make a program ready to run; the arrays are used in place and must not be changed afterwards.
 
     Args:
         program: the ONNX graph, serialized.
         weights: exactly its external initializers, by name.
         threads: how many threads one call may use.
+        seed: of what it draws, if it draws anything; without one every process draws something else.
 
     Raises:
         ArtifactError: the graph reads other files, asks for tensors that `weights` lacks (or the reverse), has another
@@ -105,6 +108,8 @@ def open_program(program: bytes, weights: Mapping[str, np.ndarray], threads: int
 
     options = _options(onnxruntime, threads)
     arrays = {name: np.asarray(array, order="C") for name, array in weights.items()}
+    if seed is not None:
+        onnxruntime.set_seed(seed)  # which sessions take when they are made
     try:
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()]
         if values:
