@@ -35,6 +35,7 @@ PUBLIC = {
         "prune",
         "point",
         "propagated",
+        "stochastic",
         "ensemble",
         "pack",
         "load",

@@ -8,7 +8,7 @@ import torch
 
 from bitsback.arguments import check_fitted
 from bitsback.errors import RecipeError
-from bitsback.form.ensemble import EnsembleForm
+from bitsback.form.ensemble import EnsembleForm, Layout
 from bitsback.form.members import Precision
 from bitsback.form.point import PointForm
 from bitsback.form.program import Program
@@ -37,6 +37,7 @@ def ensemble(
     members: int | None = None,
     *,
     member_weights: Precision = Form.member_weights,
+    layout: Layout = Form.layout,
     seed: int = 0,
 ) -> Program:
     """The average over draws from the posterior, as a program.
@@ -46,6 +47,8 @@ def ensemble(
         members: How many draws; without a number all values of a posterior that is a list of them, and 20 of any other.
         member_weights: How they are stored: in float32, or as whole numbers of 8, 6, 4, 3 or 2 bits with a factor for each
             output.
+        layout: All "stacked" in one graph; or "swapped" in and out of the graph of one member, which takes less memory and
+            more time, and can be asked for its first members alone.
         seed: Decides which.
 
     Raises:
@@ -58,7 +61,7 @@ def ensemble(
         members = DRAWS if listing is None else listing.values
     check_whole("members", members, 2)
     check_seed(seed)
-    return fitted.program(EnsembleForm(members, seed, member_weights))
+    return fitted.program(EnsembleForm(members, seed, member_weights, layout))
 
 
 def stochastic(fitted: FittedNetwork, draws: int = DRAWS, *, seed: int = 0) -> Program:

@@ -50,6 +50,41 @@ def test_few_or_no_weights_are_read_back(weights: dict[str, np.ndarray]) -> None
     assert same(decode(encode(found)), found)
 
 
+def mapped() -> Artifact:
+    weights = {"members": np.eye(64, dtype=np.float32).reshape(2, 32, 64), "shared": np.zeros(100, np.float32)}
+    return Artifact(replace(small().manifest, members=2, mapped=("members",)), b"program", weights)
+
+
+def test_what_is_mapped_stays_in_the_file_until_it_is_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "model.bitsback"
+    write(path, mapped())
+    found = read(path)
+    assert same(found, mapped())
+    assert [each.encoding for each in found.manifest.tensors] == ["dense", "bitmap"]
+    base: object = found.weights["members"]
+    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+        base = base.base
+    while isinstance(base, memoryview):
+        base = base.obj
+    assert isinstance(base, np.memmap)
+    assert base.mode == "r"
+
+
+def test_what_is_mapped_is_checked_like_the_rest(tmp_path: Path) -> None:
+    path, whole = tmp_path / "model.bitsback", encode(mapped())
+    for damaged in (whole[:-1], whole + b"\0", whole[:-1] + bytes([whole[-1] ^ 1]), whole[:300] + b"?" + whole[301:]):
+        path.write_bytes(damaged)
+        with pytest.raises(ArtifactError):
+            read(path)
+
+
+def test_what_is_to_be_mapped_is_there_and_dense() -> None:
+    with pytest.raises(
+        ArtifactError, match="the tensor 'members' is to be mapped, and is not there, or not stored densely"
+    ):
+        encode(replace(mapped(), weights={}))
+
+
 def test_sections_and_tensors_are_aligned_and_nothing_else_is_added() -> None:
     data = encode(small())
     stored = decode(data).manifest.tensors

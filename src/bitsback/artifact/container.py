@@ -29,6 +29,7 @@ SECTIONS = ("manifest", "program", "weights")
 LARGEST_MANIFEST = 2**24
 NATIVE = "native/"
 """How the names of tensors begin that are not of the program, in a file with a plan."""
+_MAPPED = b'"mapped":['
 _START = struct.Struct("<8sIIQ")
 _SECTION = struct.Struct("<16sQQ32s")
 _SIGNED = _START.size + len(SECTIONS) * _SECTION.size
@@ -82,6 +83,8 @@ def write(path: str | Path, artifact: Artifact) -> int:
 def read(path: str | Path) -> Artifact:
     """Read a file and check every byte of it.
 
+    One with `mapped` tensors is mapped into memory, and must not be changed in place while it is used.
+
     Raises:
         ArtifactError: there is no such file, it is damaged, it lies, or this version does not read its format.
     """
@@ -92,8 +95,10 @@ def read(path: str | Path) -> Artifact:
             raise ArtifactError(_no_file(path))
         with path.open("rb") as file:
             head = file.read(HEADER)
-            read_header(head, status.st_size, str(path))
-            data = head + file.read()
+            manifest = read_header(head, status.st_size, str(path))[0]
+            start = head + file.read(manifest.offset + manifest.size - HEADER)
+            mapped = _MAPPED in start  # a hint alone: what is decoded is the same
+            data = np.memmap(path, np.uint8, "r").data if mapped else start + file.read()
     except (OSError, ValueError) as error:
         raise ArtifactError(f"the artifact {path} cannot be read: {reason(error)}") from error
     return decode(data, str(path))
@@ -111,9 +116,9 @@ def encode(artifact: Artifact) -> bytes:
     Raises:
         ArtifactError: it holds what the format cannot.
     """
-    tensors, weights = _pack_all(_together(artifact))
+    tensors, weights = _pack_all(_together(artifact), artifact.manifest.mapped)
     manifest = replace(artifact.manifest, tensors=tensors).to_json()
-    _check_codes(Manifest.from_json(manifest))
+    _check_names(Manifest.from_json(manifest))
     if len(manifest) > LARGEST_MANIFEST:
         raise ArtifactError(f"the manifest takes {len(manifest)} bytes; the format allows {LARGEST_MANIFEST}")
     table, body = b"", b""
@@ -125,7 +130,7 @@ def encode(artifact: Artifact) -> bytes:
     return (signed + hashlib.sha256(signed).digest()).ljust(HEADER, b"\0") + body
 
 
-def decode(data: bytes, name: str = "the artifact") -> Artifact:
+def decode(data: bytes | memoryview, name: str = "the artifact") -> Artifact:
     """The artifact that `encode` wrote.
 
     Args:
@@ -146,14 +151,14 @@ def decode(data: bytes, name: str = "the artifact") -> Artifact:
         manifest = Manifest.from_json(bytes(content["manifest"]))
         check_layout(manifest.tensors, len(content["weights"]))
         _check_gaps(content["weights"], 0, manifest.tensors, "the weights section")
-        _check_codes(manifest)
+        _check_names(manifest)
         tensors = {each.name: unpack(each, _slice(content["weights"], each)) for each in manifest.tensors}
     except ArtifactError as error:
         raise ArtifactError(f"{name} lies: {error}") from error
     return Artifact(manifest, bytes(content["program"]), *_apart(manifest, tensors))
 
 
-def read_header(data: bytes, size: int, name: str) -> list[Section]:
+def read_header(data: bytes | memoryview, size: int, name: str) -> list[Section]:
     """Check the header alone, and give its table.
 
     Args:
@@ -183,7 +188,7 @@ def read_header(data: bytes, size: int, name: str) -> list[Section]:
     return _table(data, size, name)
 
 
-def _table(data: bytes, size: int, name: str) -> list[Section]:
+def _table(data: bytes | memoryview, size: int, name: str) -> list[Section]:
     # Offsets follow from sizes: nothing overlaps, nothing is left out.
     sections: list[Section] = []
     end = HEADER
@@ -238,8 +243,12 @@ def _apart(
     return own, {name.removeprefix(NATIVE): array for name, array in tensors.items() if name not in own}
 
 
-def _check_codes(manifest: Manifest) -> None:
+def _check_names(manifest: Manifest) -> None:
     names = {each.name for each in manifest.tensors}
+    dense = {each.name for each in manifest.tensors if each.encoding == "dense"}
+    for name in manifest.mapped:
+        if name not in dense:
+            raise ArtifactError(f"the tensor {name!r:.80} is to be mapped, and is not there, or not stored densely")
     for target in manifest.targets:
         if code_name(target) not in names:
             raise ArtifactError(
@@ -252,12 +261,12 @@ def code_name(target: str) -> str:
     return f"{NATIVE}code.{target}"
 
 
-def _pack_all(weights: Mapping[str, np.ndarray]) -> tuple[tuple[StoredTensor, ...], bytes]:
+def _pack_all(weights: Mapping[str, np.ndarray], mapped: Sequence[str]) -> tuple[tuple[StoredTensor, ...], bytes]:
     tensors: list[StoredTensor] = []
     body = bytearray()
     for name, array in weights.items():
         body.extend(bytes(aligned(len(body)) - len(body)))
-        stored, data = pack(name, array, len(body))
+        stored, data = pack(name, array, len(body), densely=name in mapped)
         tensors.append(stored)
         body.extend(data)
     return tuple(tensors), bytes(body)

@@ -106,6 +106,8 @@ class Manifest:
         bitsback: the version that wrote it.
         plan: what its native libraries compute, as JSON values (`lower.run.native.record`); None where it has none.
         libraries: of each library its target and entries, as JSON values.
+        mapped: the names of tensors that may be larger than memory: the members' of an ensemble whose program is given one
+            member after the other. They are stored densely, and a reader maps the file.
         tensors: the index of the weights section; `container.write` fills it.
     """
 
@@ -123,6 +125,7 @@ class Manifest:
     bitsback: str = __version__
     plan: Mapping[str, Any] | None = None
     libraries: tuple[Mapping[str, Any], ...] = ()
+    mapped: tuple[str, ...] = ()
     tensors: tuple[StoredTensor, ...] = ()
 
     def __post_init__(self) -> None:
@@ -158,6 +161,8 @@ class Manifest:
             del content["abstain"]["tolerance"]
         if self.plan is None:
             del content["plan"], content["libraries"]
+        if not self.mapped:
+            del content["mapped"]
         try:
             text = json.dumps(content, allow_nan=False, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
             data = text.encode()
@@ -190,6 +195,7 @@ class Manifest:
             bitsback=fields.of("bitsback", str),
             plan=fields.of("plan", dict) if native else None,
             libraries=tuple(_library(each) for each in fields.objects("libraries")) if native else (),
+            mapped=fields.each("mapped", str) if "mapped" in fields.found else (),
             tensors=tuple(_tensor(each) for each in fields.objects("tensors")),
         )
         fields.close()

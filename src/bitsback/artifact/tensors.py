@@ -88,8 +88,14 @@ class StoredTensor:
         return DTYPES[self.dtype].itemsize
 
 
-def pack(name: str, array: np.ndarray, offset: int) -> tuple[StoredTensor, bytes]:
+def pack(name: str, array: np.ndarray, offset: int, *, densely: bool = False) -> tuple[StoredTensor, bytes]:
     """One tensor's entry and bytes, in the smallest of the encodings, the simplest where two are as small.
+
+    Args:
+        name: of the initializer.
+        array: its elements.
+        offset: where they will be, bytes from the start of the weights section.
+        densely: whether it is to be stored as it is, however large.
 
     Raises:
         ArtifactError: the format has no such dtype.
@@ -98,8 +104,10 @@ def pack(name: str, array: np.ndarray, offset: int) -> tuple[StoredTensor, bytes
     if dtype is None:
         raise ArtifactError(f"tensor {name!r} has dtype {array.dtype}; the format knows {', '.join(DTYPES)}")
     flat = np.ascontiguousarray(array, dtype).reshape(-1)
-    marked = flat != 0
     encoding, data = "dense", flat.tobytes()
+    if densely:
+        return StoredTensor(name, array.dtype.name, array.shape, encoding, offset, len(data)), data
+    marked = flat != 0
     if _bitmap_bytes(flat.size) + int(marked.sum()) * dtype.itemsize < len(data):
         encoding, data = "bitmap", np.packbits(marked, bitorder="little").tobytes() + flat[marked].tobytes()
     if array.ndim > 2 and flat.size:

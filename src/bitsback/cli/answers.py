@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from bitsback.cli.screen import show, table, warn
 from bitsback.errors import RecipeError
@@ -19,6 +20,7 @@ def answer(
     native: bool = False,
     device: str | None = None,
     draw_seed: int | None = None,
+    members: int | None = None,
     as_json: bool = False,
 ) -> None:
     """Predict for every sample of every file, and print the answers.
@@ -31,6 +33,7 @@ def answer(
         native: Whether a native library in the file is run, which is trusted then.
         device: Where it predicts: emulated-aarch64, or "cpu", this machine, which None is too.
         draw_seed: Decides what a program of the stochastic form draws.
+        members: How many members of an ensemble with swapped members are asked.
         as_json: Print them as JSON.
 
     Raises:
@@ -41,7 +44,8 @@ def answer(
     """
     from bitsback.runtime.inputs import IMAGE_SUFFIXES, doubt, read_inputs
 
-    predictor = _opened(model, threads, native=native, device=device, draw_seed=draw_seed)
+    how = {"native": native, "draw_seed": draw_seed, "members": members}
+    predictor = _opened(model, threads, device, how)
     found: list[tuple[str, int, Answer]] = []
     doubts: dict[str, str] = {}
     for path in inputs:
@@ -63,17 +67,17 @@ def answer(
     )
 
 
-def _opened(model: str | Path, threads: int, *, native: bool, device: str | None, draw_seed: int | None) -> Predictor:
+def _opened(model: str | Path, threads: int, device: str | None, how: dict[str, Any]) -> Predictor:
     if device is None:
-        return load(model, threads, native=native, draw_seed=draw_seed)
+        return load(model, threads, **how)
     from bitsback.run.devices import EMULATED, HERE
     from bitsback.runtime.emulated import load_emulated
 
     if device == HERE:
-        return load(model, threads, native=native, draw_seed=draw_seed)
+        return load(model, threads, **how)
     if device != EMULATED:
         raise RecipeError(f"there is no device {device!r:.80} to predict on; there are {HERE} and {EMULATED}")
-    if not native:
+    if not how["native"]:
         raise RecipeError(f"{EMULATED} runs a native library of {model}, which is machine code: allow it with --native")
     return load_emulated(model, threads)
 

@@ -46,6 +46,23 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class Running:
+    """How a packed file is run."""
+
+    threads: Annotated[int, typer.Option(help="How many threads a call may use.", min=1)] = 1
+    native: Native = False
+    device: Annotated[
+        str | None, typer.Option(help="cpu, this machine, as without; or emulated-aarch64, for the native library.")
+    ] = None
+    members: Annotated[
+        int | None, typer.Option(help="How many members are asked of an ensemble whose members are swapped.", min=1)
+    ] = None
+    draw_seed: Annotated[
+        int | None, typer.Option(help="Decides what a program of the stochastic form draws.", min=0)
+    ] = None
+
+
+@dataclass(frozen=True)
 class Where:
     """The device, and how long it is waited for, in seconds."""
 
@@ -58,23 +75,17 @@ class Where:
     wait: Wait = None
 
 
+@grouped
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="The file that `bitsback pack` wrote.")],
     inputs: Annotated[list[Path], typer.Argument(metavar="FILE...", help=".npy, .csv or images.")],
     *,
     resize: Annotated[bool, typer.Option("--resize", help="Allow images of another size.")] = False,
-    threads: Annotated[int, typer.Option(help="How many threads a call may use.", min=1)] = 1,
+    running: Running = Running(),
     data: Annotated[
         Path | None, typer.Option("--data", help="A folder in which files are looked for that are not here.")
     ] = None,
-    native: Native = False,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, this machine, as without; or emulated-aarch64, for the native library.")
-    ] = None,
     seed: FileSeed = None,
-    draw_seed: Annotated[
-        int | None, typer.Option(help="Decides what a program of the stochastic form draws.", min=0)
-    ] = None,
     as_json: Json = False,
 ) -> None:
     """Predict with a packed file: class, probability, the three uncertainties, and "I don't know".
@@ -85,8 +96,7 @@ def predict(
 
     _agreed(model, seed, None)
     found = [path if data is None or path.exists() else data / path for path in inputs]
-    how = {"resize": resize, "threads": threads, "native": native, "device": device, "draw_seed": draw_seed}
-    answer(model, found, **how, as_json=as_json)
+    answer(model, found, resize=resize, as_json=as_json, **vars(running))
 
 
 def inspect(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +13,14 @@ from bitsback.form.members import PRECISIONS, Precision, StoredStack, stored, un
 from bitsback.form.one_by_one import asked, members_of
 from bitsback.form.outputs import VOTES, Reading
 from bitsback.form.program import Members, Program, Units, buffer_names, build
+from bitsback.form.swapped import swapped
 from bitsback.given.network import Network
 from bitsback.given.params import Params
 from bitsback.given.stacked import Stack, StackedInterpreter
 from bitsback.posterior.contract import Posterior
 from bitsback.settings import check_among
+
+Layout = Literal["stacked", "swapped"]
 
 
 @dataclass(frozen=True)
@@ -27,11 +31,13 @@ class EnsembleForm:
         count: how many draws, at least 2.
         seed: decides which.
         member_weights: how they are stored, see `form.members`.
+        layout: "stacked" in one graph, or "swapped" in and out of the graph of one, see `form.swapped`.
     """
 
     count: int = 20
     seed: int = 0
     member_weights: Precision = "float32"
+    layout: Layout = "stacked"
 
     @property
     def name(self) -> str:
@@ -41,12 +47,12 @@ class EnsembleForm:
     @property
     def said(self) -> Said:
         """How many members it has, and how they are stored."""
-        return {"members": self.count, **self._as_stored}
+        return {"members": self.count, **self._as_laid}
 
     @property
     def settings(self) -> Said:
         """How many members, which, and how they are stored."""
-        return {"count": self.count, "seed": self.seed, **self._as_stored}
+        return {"count": self.count, "seed": self.seed, **self._as_laid}
 
     @property
     def reading(self) -> Reading:
@@ -61,6 +67,8 @@ class EnsembleForm:
                 for want of a random weight.
             ExportError: an operator of the network cannot be mapped over members, or the export fails.
         """
+        if self.layout == "swapped":
+            return swapped(network, self._stored(posterior), posterior.fixed, units)
         stacked = StackedMembers(network, self._stored(posterior), posterior.fixed)
         stacked(torch.zeros(2, *network.input_shape))
         return build("ensemble", stacked, self.count, units, network.input_shape)
@@ -74,14 +82,17 @@ class EnsembleForm:
         return {name: (stack,) for name, stack in self._draws(posterior).items()}
 
     @property
-    def _as_stored(self) -> Said:
-        return {} if self.member_weights == "float32" else {"member_weights": self.member_weights}
+    def _as_laid(self) -> Said:
+        usual = EnsembleForm()
+        said = {"member_weights": self.member_weights, "layout": self.layout}
+        return {name: each for name, each in said.items() if each != getattr(usual, name)}
 
     def _draws(self, posterior: Posterior) -> Params:
         return {name: unstored(each).tensor for name, each in self._stored(posterior).items()}
 
     def _stored(self, posterior: Posterior) -> dict[str, Stack | StoredStack]:
         check_among("member_weights", self.member_weights, PRECISIONS)
+        check_among("layout", self.layout, get_args(Layout))
         if self.count < 2:
             raise RecipeError(f"an ensemble of {self.count} member(s) is asked for; it needs at least 2")
         drawn = posterior.sample(self.count, torch.Generator().manual_seed(self.seed))

@@ -1,7 +1,7 @@
 """A form as a program: raw inputs in, a mean and three uncertainties out."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -65,6 +65,8 @@ class Program:
         module: the program as a module: `forward` gives `Outputs`, `answers` the members' answers `[S, B, C]`.
         exported: the same for any batch size, with outputs `mean, total, data, knowledge` and the members' answers.
         draws: whether it draws anew in each call, so that no two answer alike.
+        swapped: where what is exported is one member, whose answers `[B, C]` it gives: what the members have of each of its
+            further inputs, `[S, *shape]` by name.
         temperature: what multiplied the KL when its posterior was fitted; None where it was not fitted here.
     """
 
@@ -75,6 +77,7 @@ class Program:
     module: "Predict"
     exported: ExportedProgram
     draws: bool = False
+    swapped: Mapping[str, Tensor] = field(default_factory=dict)
     temperature: float | None = 1.0
 
 
@@ -101,7 +104,14 @@ class Predict(nn.Module):
 
     def answers(self, inputs: Tensor) -> Tensor:
         """Each member's answer `[S, B, C]`: log probabilities, or means in target units; of logits as moments, these."""
-        outputs = self.members((inputs - self.input_mean) * self.input_scale)
+        return self.read(self.members(self.standardized(inputs)))
+
+    def standardized(self, inputs: Tensor) -> Tensor:
+        """Raw inputs `[B, *shape]` as the network takes them."""
+        return (inputs - self.input_mean) * self.input_scale
+
+    def read(self, outputs: Tensor) -> Tensor:
+        """Answers from what the network puts out, `[..., C]`."""
         if self.task == "classification":
             return self.reading.answers(outputs)
         return outputs * self.target_std + self.target_mean
@@ -143,21 +153,40 @@ def build(
     Raises:
         ExportError: `torch.export` refuses it.
     """
-    module = Predict(members, units, len(input_shape), reading).eval()
-    for parameter in module.parameters():
-        parameter.requires_grad_(False)
-    exported = _exported(form, _WithAnswers(module).eval(), input_shape)
+    module = predicting(members, units, len(input_shape), reading)
+    exported = export(form, _WithAnswers(module), input_shape)
     return Program(form, units, count, input_shape, module, exported, draws)
 
 
-def _exported(form: str, module: nn.Module, input_shape: tuple[int, ...]) -> ExportedProgram:
+def predicting(members: Members, units: Units, axes: int, reading: Reading = VOTES) -> Predict:
+    """The module of a program, ready to be exported."""
+    module = Predict(members, units, axes, reading)
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)
+    return module.eval()
+
+
+def export(
+    form: str, module: nn.Module, input_shape: tuple[int, ...], further: tuple[Tensor, ...] = ()
+) -> ExportedProgram:
     """A module as an exported program for any batch size.
+
+    Args:
+        form: What an error calls it.
+        module: Takes inputs `[B, *input_shape]`, and a tuple of further ones where there are some.
+        input_shape: Of one input.
+        further: Examples of these, whose shapes are fixed.
 
     Raises:
         ExportError: `torch.export` refuses it.
     """
-    example = (torch.zeros(3, *input_shape),)
+    example = torch.zeros(3, *input_shape)
+    given, shapes = (
+        ((example, further), ({0: Dim.DYNAMIC}, (None,) * len(further)))
+        if further
+        else ((example,), ({0: Dim.DYNAMIC},))
+    )
     try:
-        return torch.export.export(module, example, dynamic_shapes=({0: Dim.DYNAMIC},), strict=False)
+        return torch.export.export(module.eval(), given, dynamic_shapes=shapes, strict=False)
     except Exception as error:
         raise ExportError(f"the {form} form cannot be exported: {first_line(error)}") from error

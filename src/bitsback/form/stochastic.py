@@ -179,9 +179,9 @@ class _DrawingInterpreter(StackedInterpreter):
 
     def _outputs(self, inputs: Any, weight: _Normals, bias: Any = None) -> Stack:
         each = inputs.tensor if isinstance(inputs, Stack) else inputs
-        offset = bias.moments if isinstance(bias, _Normals) else Gaussian(bias, None)
-        mean = torch.nn.functional.linear(each, weight.moments.mean, offset.mean)
-        std = torch.sqrt(torch.nn.functional.linear(each.square(), weight.moments.var, offset.var))
+        offset = tuple(bias.moments) if isinstance(bias, _Normals) else (bias, None)
+        mean = torch.nn.functional.linear(each, weight.moments.mean, offset[0])
+        std = torch.sqrt(torch.nn.functional.linear(each.square(), weight.moments.var, offset[1]))
         if not isinstance(inputs, Stack):
             mean, std = (value.expand(self.count, *value.shape) for value in (mean, std))
         return Stack(mean + std * torch.randn_like(mean))

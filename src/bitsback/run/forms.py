@@ -29,7 +29,7 @@ def named(name: str, materials: Materials) -> Form:
         return PointForm()
     recipe = materials.recipe
     if name == "ensemble":
-        return EnsembleForm(recipe.members, recipe.seed, recipe.form.member_weights)
+        return EnsembleForm(recipe.members, recipe.seed, recipe.form.member_weights, recipe.form.layout)
     if name == "stochastic":
         return StochasticForm(recipe.members, recipe.seed)
     return propagated(materials)

@@ -101,12 +101,16 @@ def wanted(libraries: Sequence[str]) -> tuple[Wanted, ...]:
     return found
 
 
-def check_form(name: str, libraries: Sequence[Wanted]) -> None:
+def check_form(name: str, libraries: Sequence[Wanted], layout: str = "stacked") -> None:
     """Refuse libraries of a form that has none, before it is drawn and traced.
 
     Raises:
         ExportError: It is neither the point, the ensemble nor the propagated form.
     """
+    if libraries and (name, layout) == ("ensemble", "swapped"):
+        raise ExportError(
+            'an ensemble with swapped members has no native library; one with form.layout = "stacked" has'
+        )
     if libraries and name not in _FORMS:
         raise ExportError(f"the {name} form has no native library; there is one of the {', '.join(_FORMS)} forms")
 

@@ -152,7 +152,7 @@ def _like_with_like(timed: Sequence[Timed]) -> list[Pair]:
 def _candidate(artifact: Artifact, timed: Timed, inputs: np.ndarray, threads: int) -> Candidate:
     if timed.native:
         return _native(artifact, timed, inputs, threads)
-    session = open_program(artifact.program, artifact.weights, threads)
+    session = open_program(artifact.program, artifact.weights, threads, mapped=artifact.manifest.mapped)
     return Candidate(session.bound(inputs), timed.of)
 
 

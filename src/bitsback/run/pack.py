@@ -53,7 +53,7 @@ def check(run: RunFolder, recipe: Recipe, libraries: Sequence[Wanted] = ()) -> N
     """
     run.need("posterior", "fit")
     run.need("compressed", "compress")
-    check_form(recipe.predicts, libraries)
+    check_form(recipe.predicts, libraries, recipe.form.layout)
 
 
 def pack(run: RunFolder, materials: Materials, libraries: Sequence[Wanted] = ()) -> Packed:

@@ -104,7 +104,7 @@ def make(run: RunFolder, variant: Variant, data: Dataset) -> Made:
 
 def opened(found: Artifact) -> Predictor:
     """An artifact that is not in a file, ready to predict; what it draws is the same whenever it is opened."""
-    return Predictor(found.manifest, open_program(found.program, found.weights, seed=0))
+    return Predictor(found.manifest, open_program(found.program, found.weights, seed=0, mapped=found.manifest.mapped))
 
 
 def figures_of(rows: Iterable[Measurement]) -> tuple[dict[str, Any], ...]:
@@ -140,6 +140,7 @@ def artifact(program: Program, data: Dataset, recipe: dict[str, Any]) -> Artifac
         normalization=_described(data.normalization),
         target_normalization=_described(data.target_normalization) if data.target_normalization else None,
         recipe={"temperature": program.temperature, **recipe},
+        mapped=tuple(program.swapped),
     )
     return Artifact(manifest, lowered.graph, lowered.weights)
 

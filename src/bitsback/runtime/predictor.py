@@ -9,8 +9,8 @@ import numpy as np
 
 from bitsback.artifact.container import Artifact, read
 from bitsback.artifact.manifest import AbstainRule, Manifest
-from bitsback.errors import ArtifactError
-from bitsback.lower.run.onnx import Outputs, open_program
+from bitsback.errors import ArtifactError, RecipeError
+from bitsback.lower.run.onnx import Outputs, Session, Swapped, open_program
 from bitsback.runtime.samples import check_samples
 from bitsback.settings import check_among, check_path, check_seed, check_whole
 
@@ -125,7 +125,14 @@ class Predictor:
         return found
 
 
-def load(path: str | Path, threads: int = 1, *, native: bool = False, draw_seed: int | None = None) -> Predictor:
+def load(
+    path: str | Path,
+    threads: int = 1,
+    *,
+    native: bool = False,
+    draw_seed: int | None = None,
+    members: int | None = None,
+) -> Predictor:
     """Read an artifact and make it ready to predict.
 
     Args:
@@ -133,6 +140,7 @@ def load(path: str | Path, threads: int = 1, *, native: bool = False, draw_seed:
         threads: how many threads one call may use.
         native: run the best of its native libraries for this machine in place of its ONNX program. A library is machine
             code, with all rights of this process: allow it for files that you trust.
+        members: how many members of an ensemble of the layout "swapped" are asked, at least 1; all, without a number.
         draw_seed: decides what a program of the stochastic form draws; without one it draws something else in every process.
 
     Raises:
@@ -144,15 +152,13 @@ def load(path: str | Path, threads: int = 1, *, native: bool = False, draw_seed:
     check_path("path", path)
     check_whole("threads", threads, 1)
     check_among("native", native, (True, False))
+    if members is not None:
+        check_whole("members", members, 1)
     if draw_seed is not None:
         check_seed(draw_seed)
     artifact = read(path)
     try:
-        session = (
-            _native(artifact, threads)
-            if native
-            else open_program(artifact.program, artifact.weights, threads, seed=draw_seed)
-        )
+        session = _native(artifact, threads, members) if native else _program(artifact, threads, members, draw_seed)
     except ArtifactError as error:
         raise ArtifactError(f"{path} cannot be run{' natively' if native else ''}: {error}") from error
     shape = artifact.manifest.input.shape
@@ -162,10 +168,17 @@ def load(path: str | Path, threads: int = 1, *, native: bool = False, draw_seed:
     return Predictor(artifact.manifest, session)
 
 
-def _native(artifact: Artifact, threads: int) -> "NativeSession":
+def _program(artifact: Artifact, threads: int, members: int | None, seed: int | None) -> Session | Swapped:
+    mapped = artifact.manifest.mapped
+    return open_program(artifact.program, artifact.weights, threads, seed=seed, mapped=mapped, members=members)
+
+
+def _native(artifact: Artifact, threads: int, members: int | None) -> "NativeSession":
     from bitsback.runtime.native import check_threads, open_native
 
     check_threads(threads)
+    if members is not None:
+        raise RecipeError(f"members is {members}; a native library, which is compiled for all of them, asks no fewer")
     return open_native(artifact)[0]
 
 

@@ -9,7 +9,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,9 +24,9 @@ from bitsback.form.program import Program
 from bitsback.lower.build import drawn
 from bitsback.lower.build.comparison import check_same
 from bitsback.lower.run.onnx import INPUT, LOCATION, Outputs, open_program
+from bitsback.lower.run.swapped import ANSWERS, NOISE
 
 OUTPUTS = Outputs._fields
-_ANSWERS = "answers"
 _EXTERNAL_FROM = 256  # bytes; smaller tensors stay inside the graph
 
 
@@ -57,7 +57,9 @@ def lower(program: Program, inputs: np.ndarray) -> Lowered:
     Raises:
         ExportError: an operator has no ONNX form, or ONNX Runtime gives other outputs or another spread than PyTorch.
     """
-    model = _export(program)
+    if program.swapped:
+        return _lower_one_member(program, inputs)
+    model = _export(program, (INPUT,), (*OUTPUTS, ANSWERS))
     weights = _externalize(model)
     answers = _Answers(model, weights)
     batch = np.ascontiguousarray(inputs[: drawn.INPUTS] if program.draws else inputs, np.float32)
@@ -77,6 +79,18 @@ def lower(program: Program, inputs: np.ndarray) -> Lowered:
     return Lowered(graph, weights, check_same(program, "ONNX Runtime", expected[0], found[0]))
 
 
+def _lower_one_member(program: Program, inputs: np.ndarray) -> Lowered:
+    """Of a program to which members are given one after the other."""
+    model = _export(
+        program, (INPUT, *program.swapped), (ANSWERS,) if program.units.targets is None else (ANSWERS, NOISE)
+    )
+    shared = _externalize(model)
+    weights = {**shared, **{name: each.numpy() for name, each in program.swapped.items()}}
+    graph, batch = model.SerializeToString(), np.ascontiguousarray(inputs, np.float32)
+    found = open_program(graph, weights, mapped=program.swapped).run(batch)
+    return Lowered(graph, weights, check_same(program, "ONNX Runtime", _asked(program, batch)[0], found))
+
+
 @torch.no_grad()
 def _asked(program: Program, inputs: np.ndarray) -> tuple[Outputs, np.ndarray]:
     """What PyTorch answers, and what its members do."""
@@ -90,7 +104,7 @@ def check_exports(program: Program) -> None:
     Raises:
         ExportError: an operator has no ONNX form, or ONNX Runtime refuses it.
     """
-    model = _export(program)
+    model = _export(program, (INPUT,), (*OUTPUTS, ANSWERS))
     _Answers(model, _externalize(model))(np.zeros((2, *program.input_shape), np.float32))
 
 
@@ -99,7 +113,7 @@ def _may_fold(node: ir.Node) -> bool | None:
     return False if any(value is not None and value.dtype == ir.DataType.INT8 for value in node.inputs) else None
 
 
-def _export(program: Program) -> onnx.ModelProto:
+def _export(program: Program, inputs: Sequence[str], outputs: Sequence[str]) -> onnx.ModelProto:
     try:
         with _quiet():
             result = torch.onnx.export(program.exported, (), dynamo=True, verbose=False, optimize=False)
@@ -109,7 +123,7 @@ def _export(program: Program) -> onnx.ModelProto:
         raise ExportError(f"the {program.form} form has no ONNX equivalent: {_first_cause(error)}") from error
     if result is None:
         raise ExportError(f"the {program.form} form has no ONNX equivalent: the exporter gave nothing back")
-    return _with_our_names(_without_origin(result.model_proto))
+    return _with_our_names(_without_origin(result.model_proto), inputs, outputs)
 
 
 def _first_cause(error: BaseException) -> str:
@@ -130,14 +144,14 @@ def _without_origin(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _with_our_names(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Names input and outputs as the runtime expects, and moves inner values that the exporter called the same away."""
+def _with_our_names(model: onnx.ModelProto, inputs: Sequence[str], outputs: Sequence[str]) -> onnx.ModelProto:
+    """Names inputs and outputs as the runtime expects, and moves inner values that the exporter called the same away."""
     graph = model.graph
-    taken = {INPUT, *OUTPUTS, _ANSWERS}
+    taken = {*inputs, *outputs}
     values = {name for node in graph.node for name in (*node.input, *node.output)} | {i.name for i in graph.initializer}
     renamed = {name: f"{name}_inner" for name in values & taken}
-    renamed[graph.input[0].name] = INPUT
-    renamed |= {output.name: name for output, name in zip(graph.output, (*OUTPUTS, _ANSWERS), strict=True)}
+    renamed |= {each.name: name for each, name in zip(graph.input, inputs, strict=True)}
+    renamed |= {each.name: name for each, name in zip(graph.output, outputs, strict=True)}
     for node in graph.node:
         node.input[:] = [renamed.get(name, name) for name in node.input]
         node.output[:] = [renamed.get(name, name) for name in node.output]
@@ -198,7 +212,7 @@ class _Answers:
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         """`[S, B, C]` of `[B, *shape]`."""
-        return np.asarray(self._tried(lambda: self._session.run([_ANSWERS], {INPUT: inputs}))[0])
+        return np.asarray(self._tried(lambda: self._session.run([ANSWERS], {INPUT: inputs}))[0])
 
     @staticmethod
     def _tried(call: Callable[[], Any]) -> Any:

@@ -4,13 +4,14 @@ The graph keeps its large tensors as initializers of its main graph, each marked
 location "weights"; offsets are not needed. Every session gets them by name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from bitsback.errors import ArtifactError
+from bitsback.errors import ArtifactError, RecipeError
 from bitsback.lower.run.external_data import ExternalTensor, external_tensors
+from bitsback.lower.run.swapped import ANSWERS, NOISE, Members
 
 INPUT = "input"
 LOCATION = "weights"
@@ -52,6 +53,62 @@ class Bound:
         self._engine.run_with_iobinding(self._binding)
 
 
+class Swapped:
+    """A program of one member, loaded and ready to be run on one after the other.
+
+    Attributes:
+        input_shape: of the input, with the batch axis.
+        members: those that are asked.
+    """
+
+    def __init__(self, engine: Any, weights: Mapping[str, np.ndarray], members: Members) -> None:
+        self._engine, self._weights = engine, weights  # the engine reads these arrays where they are
+        self.members = members
+        self.input_shape: tuple[int | str | None, ...] = tuple(engine.get_inputs()[0].shape)
+
+    def run(self, x: np.ndarray) -> Outputs:
+        """Answer a batch.
+
+        Args:
+            x: [N, *shape] in raw units; taken as float32.
+
+        Raises:
+            ArtifactError: the program fails on it.
+        """
+        inputs = np.ascontiguousarray(x, np.float32)
+        try:
+            return Outputs(*self.members.each(lambda tensors: self._engine.run(None, {INPUT: inputs, **tensors})))
+        except Exception as error:
+            raise ArtifactError(f"the program fails on an input of shape {x.shape}: {_first_line(error)}") from error
+
+    def bound(self, x: np.ndarray) -> "Again":
+        """One batch to be answered again and again.
+
+        Args:
+            x: [N, *shape] in raw units; taken as float32.
+
+        Raises:
+            ArtifactError: the program fails on it.
+        """
+        return Again(self, x)
+
+
+class Again:
+    """A batch that is answered in each call.
+
+    Attributes:
+        outputs: what the last call answered.
+    """
+
+    def __init__(self, session: Swapped, x: np.ndarray) -> None:
+        self._session, self._input = session, np.ascontiguousarray(x, np.float32)
+        self.outputs = session.run(self._input)
+
+    def __call__(self) -> None:
+        """Answer what was given."""
+        self.outputs = self._session.run(self._input)
+
+
 class Session:
     """A program, loaded and ready to run."""
 
@@ -89,20 +146,36 @@ class Session:
 
 
 def open_program(
-    program: bytes, weights: Mapping[str, np.ndarray], threads: int = 1, *, seed: int | None = None
-) -> Session:
+    program: bytes,
+    weights: Mapping[str, np.ndarray],
+    threads: int = 1,
+    *,
+    seed: int | None = None,
+    mapped: Collection[str] = (),
+    members: int | None = None,
+) -> Session | Swapped:
     """Make a program ready to run; the arrays are used in place and must not be changed afterwards.
 
     Args:
         program: the ONNX graph, serialized.
-        weights: exactly its external initializers, by name.
+        weights: exactly its external initializers, by name, and what it is given of its members.
         threads: how many threads one call may use.
         seed: of what it draws, if it draws anything; without one every process draws something else.
+        mapped: which of the weights are those of members, `[S, *shape]`, which are given to it one after the other.
+        members: how many of these are asked, the first ones; all, without a number.
 
     Raises:
         ArtifactError: the graph reads other files, asks for tensors that `weights` lacks (or the reverse), has another
             signature than `input` → `mean, total, data, knowledge`, or ONNX Runtime refuses it.
+        RecipeError: there are not so many members, or they cannot be asked alone.
     """
+    if members is not None and not mapped:
+        raise RecipeError(
+            f"members is {members}, and the program asks all of its members at once; "
+            'pack it with form.layout = "swapped", to ask fewer'
+        )
+    stacks = {name: weights[name] for name in mapped}
+    weights = {name: each for name, each in weights.items() if name not in stacks}
     _check_external(external_tensors(program), weights)
     import onnxruntime
 
@@ -117,8 +190,10 @@ def open_program(
         engine = onnxruntime.InferenceSession(program, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise ArtifactError(f"ONNX Runtime refuses the program: {_first_line(error)}") from error
-    _check_signature(engine)
-    return Session(engine, arrays)
+    if not stacks:
+        _check_signature(engine)
+        return Session(engine, arrays)
+    return Swapped(engine, arrays, Members(stacks, _taken(engine, stacks), members))
 
 
 def _check_external(tensors: list[ExternalTensor], weights: Mapping[str, np.ndarray]) -> None:
@@ -163,6 +238,20 @@ def _check_signature(engine: Any) -> None:
     expected = [(name, "tensor(float)") for name in Outputs._fields]
     if outputs != expected:
         raise ArtifactError(f"the program's outputs are {outputs}; they must be {expected}")
+
+
+def _taken(engine: Any, stacks: Mapping[str, np.ndarray]) -> dict[str, list[Any]]:
+    # The shape of what a program of one member takes of each of the stacks.
+    first, *further = engine.get_inputs()
+    if (first.name, first.type) != (INPUT, "tensor(float)") or {each.name for each in further} != {*stacks}:
+        names = [each.name for each in (first, *further)]
+        raise ArtifactError(f"the program's inputs are {names}; they must be {[INPUT, *stacks]}")
+    outputs = [(each.name, each.type) for each in engine.get_outputs()]
+    if outputs not in ([(ANSWERS, "tensor(float)")], [(ANSWERS, "tensor(float)"), (NOISE, "tensor(float)")]):
+        raise ArtifactError(
+            f"the outputs of a program of one member are {outputs}; they must be {ANSWERS}, and {NOISE}"
+        )
+    return {each.name: each.shape for each in further}
 
 
 def _first_line(error: Exception) -> str:

@@ -39,6 +39,8 @@ def plan_of(program: Program) -> Plan:
     """
     members: Any = program.module.members
     values: Mapping[str, Value] | None = getattr(members, "values", None)
+    if program.swapped:
+        raise ExportError("an ensemble with swapped members has no native library; one with stacked members has")
     if values is None:
         raise ExportError(
             f"the {program.form} form has no native library; there is one of the point, ensemble and propagated forms"
