@@ -48,7 +48,7 @@ from examples.one_pass.posteriors import fitted
 ROOT = Path(__file__).resolve().parents[1]
 JOURNAL, RUNS = ROOT / "results" / "layouts.jsonl", ROOT / "runs" / "one_pass"
 CASES = ("mlp500-mnist", "mlp500-dropout-mnist", "lenet5-mnist", "resnet20-cifar10")
-MEMBERS, LOOKED_AT = 20, 1000
+MEMBERS, ASKED, LOOKED_AT = 20, 4, 1000
 WAYS = {
     "point": "the point",
     "stacked": f"{MEMBERS} members, stacked",
@@ -134,7 +134,7 @@ def _sides(network: FittedNetwork, data: Dataset) -> dict[str, tuple[list[Artifa
         "point": ([made(PointForm())], None),
         "stacked": ([made(EnsembleForm(MEMBERS))], None),
         "swapped": ([swapped], None),
-        "swapped_4": ([swapped], 4),
+        "swapped_4": ([swapped], ASKED),
         "sessions": ([made(PointForm(), each) for each in _members(network)], None),
         "stochastic": ([made(StochasticForm(MEMBERS))], None),
     }

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import (
+    layouts,
     one_pass_tables,
     python_reference,
     recipe_reference,
     shared_ensemble_tables,
+    structures_tables,
     weight_pruning_tables,
 )
 from bench.markdown import fill, places, table
@@ -64,6 +66,8 @@ TABLES = {
     "shared_ensemble_latency": Table(
         "shared_ensemble.jsonl", shared_ensemble_tables.latency, shared_ensemble_tables.is_latency
     ),
+    "structures": Table("structures.jsonl", structures_tables.made),
+    "layouts": Table("layouts.jsonl", layouts.made),
     "weight_pruning_accuracy": Table("weight_pruning.jsonl", weight_pruning_tables.accuracy),
     "weight_pruning_uncertainty": Table("weight_pruning.jsonl", weight_pruning_tables.uncertainty),
     "weight_pruning_worth": Table("weight_pruning.jsonl", weight_pruning_tables.worth),

@@ -9,6 +9,7 @@ as many epochs under its masks; none was tuned. What was fitted is kept in runs/
 import argparse
 import sys
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,14 +32,16 @@ from examples.shared_ensemble.__main__ import FIGURES, ROOT
 JOURNAL, RUNS = ROOT / "results" / "structures.jsonl", ROOT / "runs" / "structures"
 KEPT = (0.2, 0.1, 0.05, 0.03, 0.02, 0.01)
 MEMBERS, DENSE, RECOVERY = 8, 15, 6
+MAGNITUDE = bitsback.Choice(saliency="magnitude")
+BLOCKS = replace(MAGNITUDE, block=(4, 1))
 Tensors = list[Params]
 
 
 class Study:
     """Fits what is asked for, or finds it."""
 
-    def __init__(self, data: Dataset, runs: Path, seed: int = 0) -> None:
-        self.data, self.runs, self.seed = data, runs, seed
+    def __init__(self, data: Dataset, runs: Path, network: str = "lenet-300-100") -> None:
+        self.data, self.runs, self.network = data, runs, network
         runs.mkdir(parents=True, exist_ok=True)
 
     def fit(
@@ -48,12 +51,11 @@ class Study:
         epochs: int,
         start: FittedNetwork | None = None,
         *,
-        seed: int | None = None,
+        seed: int = 0,
     ) -> FittedNetwork:
         """A network fitted so, from its own weights or an earlier result."""
-        seed = self.seed if seed is None else seed
         torch.manual_seed(seed)
-        module = bitsback.network("lenet-300-100", self.data)
+        module = bitsback.network(self.network, self.data)
         settings = bitsback.FitSettings(epochs=epochs, seed=seed)
         found = bitsback.fit(
             module, self.data, inference, settings=settings, start=start, checkpoint=self.runs / f"{name}.checkpoint"
@@ -61,14 +63,16 @@ class Study:
         print(f"{name}: {epochs} epochs", file=sys.stderr, flush=True)
         return found
 
-    def sparser(self, name: str, began: FittedNetwork, inference: Inference, saliency: str) -> Iterator[FittedNetwork]:
+    def sparser(
+        self, name: str, began: FittedNetwork, inference: Inference, choice: bitsback.Choice
+    ) -> Iterator[FittedNetwork]:
         """Pruned further and further, each time with epochs to recover.
 
         Yields:
             One network for each density.
         """
         for kept in KEPT:
-            pruned = bitsback.prune(began, policy(kept, saliency))
+            pruned = bitsback.prune(began, policy(kept, choice))
             began = self.fit(f"{name}-{kept}", inference, RECOVERY, pruned)
             yield began
 
@@ -80,7 +84,7 @@ class Study:
         """
         last = dense
         for kept in KEPT:
-            masks = bitsback.prune(last, policy(kept, "magnitude")).masks
+            masks = bitsback.prune(last, policy(kept, MAGNITUDE)).masks
             last = self.fit(f"rewound-{kept}", bitsback.Point(), DENSE, bitsback.prune(early, masks=masks))
             yield last
 
@@ -108,9 +112,9 @@ class Study:
         return Outputs(*(each.numpy() for each in found))
 
 
-def policy(kept: float, saliency: str) -> bitsback.Policy:
+def policy(kept: float, choice: bitsback.Choice) -> bitsback.Policy:
     """The policy that keeps such a share of all weights."""
-    return bitsback.Policy(bitsback.Choice(1 - kept, saliency=saliency))  # pyright: ignore[reportArgumentType]
+    return bitsback.Policy(replace(choice, sparsity=1 - kept))
 
 
 def drawn(network: FittedNetwork) -> Tensors:
@@ -129,24 +133,29 @@ def rows(study: Study) -> Iterator[list[Measurement]]:
     yield study.row("dense", 1.0, dense, [[dense.posterior.centre()]])
     yield from _by_snr(study)
     structures = yield from _by_magnitude(study, dense)
-    yield from _members(study, structures)
     yield from _each_by_itself(study)
+    members = study.fit("members", bitsback.DeepEnsemble(MEMBERS), DENSE)
+    yield study.row("dense_members", 1.0, members, [drawn(members)])
+    yield study.row("dense_member", 1.0, members, [[one] for one in drawn(members)])
+    yield from _inside(study, "shared", members, structures)
+    blocks = dict(zip(KEPT, study.sparser("blocks", dense, bitsback.Point(), BLOCKS), strict=True))
+    yield from _inside(study, "blocks", members, blocks)
 
 
 def _by_snr(study: Study) -> Iterator[list[Measurement]]:
     normals = study.fit("normals", bitsback.MeanField(), 2 * DENSE)
     yield study.row("draws", 1.0, normals, [drawn(normals)])
     for kept in KEPT:
-        pruned = bitsback.prune(normals, policy(kept, "snr"))
+        pruned = bitsback.prune(normals, policy(kept, bitsback.Choice()))
         yield study.row("snr_draws", kept, pruned, [drawn(pruned)])
-    for kept, each in zip(KEPT, study.sparser("snr", normals, bitsback.MeanField(), "snr"), strict=True):
+    for kept, each in zip(KEPT, study.sparser("snr", normals, bitsback.MeanField(), bitsback.Choice()), strict=True):
         yield study.row("snr_cycles_draws", kept, each, [drawn(each)])
 
 
 def _by_magnitude(study: Study, dense: FittedNetwork) -> Generator[list[Measurement], None, dict[float, FittedNetwork]]:
     early = study.fit("early", bitsback.Point(), 1)
     sources = {
-        "magnitude": study.sparser("magnitude", dense, bitsback.Point(), "magnitude"),
+        "magnitude": study.sparser("magnitude", dense, bitsback.Point(), MAGNITUDE),
         "rewound": study.rewound(early, dense),
     }
     structures: dict[float, FittedNetwork] = {}
@@ -160,16 +169,14 @@ def _by_magnitude(study: Study, dense: FittedNetwork) -> Generator[list[Measurem
     return structures
 
 
-def _members(study: Study, structures: dict[float, FittedNetwork]) -> Iterator[list[Measurement]]:
-    members = study.fit("members", bitsback.DeepEnsemble(MEMBERS), DENSE)
-    each_alone = [[one] for one in drawn(members)]
-    yield study.row("dense_members", 1.0, members, [drawn(members)])
-    yield study.row("dense_member", 1.0, members, each_alone)
-    for kept in KEPT:
-        pruned = bitsback.prune(members, masks=structures[kept].masks)
-        inside = study.fit(f"members-{kept}", bitsback.DeepEnsemble(MEMBERS), RECOVERY, pruned)
-        yield study.row("members_shared", kept, inside, [drawn(inside)])
-        yield study.row("member_shared", kept, inside, [[one] for one in drawn(inside)])
+def _inside(
+    study: Study, name: str, members: FittedNetwork, structures: dict[float, FittedNetwork]
+) -> Iterator[list[Measurement]]:
+    for kept, structure in structures.items():
+        pruned = bitsback.prune(members, masks=structure.masks)
+        inside = study.fit(f"members-{name}-{kept}", bitsback.DeepEnsemble(MEMBERS), RECOVERY, pruned)
+        yield study.row(f"members_{name}", kept, inside, [drawn(inside)])
+        yield study.row(f"member_{name}", kept, inside, [[one] for one in drawn(inside)])
 
 
 def _each_by_itself(study: Study) -> Iterator[list[Measurement]]:
@@ -177,7 +184,7 @@ def _each_by_itself(study: Study) -> Iterator[list[Measurement]]:
     network: FittedNetwork | None = None
     for index in range(MEMBERS):
         network = study.fit(f"own-{index}", bitsback.Point(), DENSE, seed=100 + index)
-        found = study.sparser(f"own-{index}", network, bitsback.Point(), "magnitude")
+        found = study.sparser(f"own-{index}", network, bitsback.Point(), MAGNITUDE)
         for kept, each in zip(KEPT, found, strict=True):
             every[kept].append(each.posterior.centre())
     assert network is not None

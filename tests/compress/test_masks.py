@@ -38,6 +38,28 @@ def test_globally_exactly_the_share_goes_and_the_least_go(sparsity, saliency, se
     assert not len(kept) or not len(gone) or gone.max() <= kept.min()
 
 
+@given(st.floats(0, 1), st.integers(1, 5), st.integers(1, 4), st.sampled_from(["global", "layer"]))
+def test_blocks_go_whole_and_the_least_go(sparsity, rows, columns, scope):
+    whole = posterior()
+    masks = masks_for(whole, Policy(Choice(sparsity, "magnitude", scope, (rows, columns))))
+    kept, gone, total, dropped_in_all = [], [], 0, 0
+    for name in WEIGHTS:
+        mask, mean = masks[name].flatten(1), whole.marginals()[name].mean.flatten(1)
+        for row in range(0, len(mask), rows):
+            for column in range(0, mask.shape[1], columns):
+                place = slice(row, row + rows), slice(column, column + columns)
+                assert len(mask[place].unique()) == 1
+                side = kept if mask[place].flatten()[0] else gone
+                side.append(float(mean[place].double().square().mean().sqrt()))
+        total, dropped_in_all = total + mask.numel(), dropped_in_all + int((mask == 0).sum())
+        if scope == "layer":
+            assert int((mask == 0).sum()) <= round(sparsity * mask.numel())
+    if scope == "global":
+        asked = round(sparsity * total)
+        assert asked - rows * columns < dropped_in_all <= asked
+        assert not kept or not gone or max(gone) <= min(kept) + 1e-12
+
+
 @given(st.floats(0, 1))
 def test_by_layer_each_loses_exactly_its_share(sparsity):
     masks = masks_for(posterior(), Policy(Choice(sparsity, scope="layer")))

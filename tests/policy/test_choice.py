@@ -12,6 +12,7 @@ CHOICES = st.builds(
     sparsity=st.floats(0, 1) | st.integers(0, 1),
     saliency=st.sampled_from(["snr", "magnitude"]),
     scope=st.sampled_from(["global", "layer"]),
+    block=st.tuples(st.integers(1, 9), st.integers(1, 9)),
 )
 POLICIES = st.builds(Policy, CHOICES, st.dictionaries(st.text(), CHOICES, max_size=4))
 
@@ -46,7 +47,7 @@ def test_the_first_pattern_that_matches_counts():
         ("default = 3", "default is 3; it must be a table with sparsity, saliency, scope"),
         ("layers = 3", "layers is 3; it must be a table"),
         ("[layers]\nconv1 = 0.5", "layers.conv1 is 0.5; it must be a table"),
-        ("[default]\nsparse = 0.5", "default has an unknown key 'sparse'; there are sparsity, saliency, scope"),
+        ("[default]\nsparse = 0.5", "default has an unknown key 'sparse'; there are sparsity, saliency, scope, block"),
         ('[layers."a"]\nbits = 8', "layers.a has an unknown key 'bits'"),
         ("[default]\nsparsity = 1.01", "sparsity is 1.01; it must be a number from 0 to 1"),
         ("[default]\nsparsity = nan", "sparsity is nan"),
@@ -55,6 +56,10 @@ def test_the_first_pattern_that_matches_counts():
         ('[default]\nsaliency = "taylor"', "saliency is 'taylor'; it must be one of snr, magnitude"),
         ('[default]\nscope = "model"', "scope is 'model'; it must be one of global, layer"),
         ("[default]\nscope = []", "scope is \\[\\]"),
+        ("[default]\nblock = 4", "block is 4; it must be two whole numbers above 0: outputs and inputs"),
+        ("[default]\nblock = [4]", "block is \\(4,\\)"),
+        ("[default]\nblock = [4, 0]", "block is \\(4, 0\\)"),
+        ("[default]\nblock = [4, 1.0]", "block is \\(4, 1.0\\)"),
     ],
 )
 def test_what_is_no_policy_is_refused_in_one_sentence(text, said):

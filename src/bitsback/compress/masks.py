@@ -89,7 +89,7 @@ def prune(posterior: Posterior, masks: Mapping[str, Tensor]) -> Masked:
 
 
 def masks_for(posterior: Posterior, policy: Policy) -> Params:
-    """The masks that a policy asks for: within each group exactly the share `sparsity` of the weights goes.
+    """The masks that a policy asks for: within each group exactly the share `sparsity` of the weights goes, or of blocks less.
 
     The params that a pattern (or the default) speaks for compete with one another where its scope is "global", and lose
     their own share each where it is "layer". Params with fewer than two axes (biases) go only where a pattern names them.
@@ -110,7 +110,7 @@ def masks_for(posterior: Posterior, policy: Policy) -> Params:
     for (pattern, _), names in groups.items():
         choice = policy.choice(pattern)
         scores = saliency(choice.saliency, posterior)
-        masks |= _keep_best({name: scores[name] for name in names}, choice.sparsity)
+        masks |= _keep_best({name: scores[name] for name in names}, choice.sparsity, choice.block)
     return {name: masks[name] for name in marginals if name in masks}
 
 
@@ -136,11 +136,50 @@ def sweep(posterior: Posterior, policy: Policy, sparsities: Iterable[float]) -> 
     return pruned
 
 
-def _keep_best(scores: Params, sparsity: float) -> Params:
-    """Masks that drop exactly round(sparsity · n) of the n weights, the lowest scores first, ties by position."""
-    flat = torch.cat([score.reshape(-1) for score in scores.values()])
-    drop = round(sparsity * flat.numel())
+def _keep_best(scores: Params, sparsity: float, block: tuple[int, int]) -> Params:
+    """Masks that drop round(sparsity · n) of the n weights, or as many fewer as whole blocks allow.
+
+    The lowest scores go first, ties by position. A block's score is the root of the mean square of its weights'.
+    """
+    worth, sizes = ({name: each[which] for name, each in _blocks(scores, block).items()} for which in (0, 1))
+    flat, size = (torch.cat([each.reshape(-1) for each in parts.values()]) for parts in (worth, sizes))
+    order = torch.argsort(flat, stable=True)
+    drop = size[order].cumsum(0) <= round(sparsity * float(size.sum()))
     keep = torch.ones_like(flat)
-    keep[torch.argsort(flat, stable=True)[:drop]] = 0
-    parts = keep.split([score.numel() for score in scores.values()])
-    return {name: part.view_as(score) for part, (name, score) in zip(parts, scores.items(), strict=True)}
+    keep[order[drop]] = 0
+    parts = keep.split([each.numel() for each in worth.values()])
+    return {
+        name: _spread(part.view_as(worth[name]), scores[name], block) for part, name in zip(parts, worth, strict=True)
+    }
+
+
+def _blocks(scores: Params, block: tuple[int, int]) -> dict[str, tuple[Tensor, Tensor]]:
+    """What each block of a param is worth, and how many weights it has: fewer at the far edges."""
+    if block == (1, 1):
+        return {name: (score.double(), torch.ones_like(score, dtype=torch.float64)) for name, score in scores.items()}
+    found = {}
+    for name, score in scores.items():
+        squares, size = (_summed(each, block) for each in (score.double().square(), torch.ones_like(score).double()))
+        found[name] = torch.sqrt(squares / size), size
+    return found
+
+
+def _summed(values: Tensor, block: tuple[int, int]) -> Tensor:
+    flat = values.reshape(*_flat(values))
+    rows, columns = (-size % side for size, side in zip(flat.shape, block, strict=True))
+    flat = torch.nn.functional.pad(flat, (0, columns, 0, rows))
+    return flat.unflatten(1, (-1, block[1])).unflatten(0, (-1, block[0])).sum((1, 3))
+
+
+def _spread(keep: Tensor, like: Tensor, block: tuple[int, int]) -> Tensor:
+    if block == (1, 1):
+        return keep.to(like.dtype)
+    whole = keep.repeat_interleave(block[0], 0).repeat_interleave(block[1], 1)
+    outputs, inputs = _flat(like)
+    return whole[:outputs, :inputs].reshape(like.shape).to(like.dtype)
+
+
+def _flat(tensor: Tensor) -> tuple[int, int]:
+    """Outputs and inputs."""
+    outputs = tensor.shape[0] if tensor.ndim else 1
+    return outputs, tensor.numel() // outputs

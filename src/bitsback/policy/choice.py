@@ -5,6 +5,7 @@
 sparsity = 0.9
 saliency = "snr"      # |mean| / std; or "magnitude": |mean|
 scope = "global"      # one threshold for all of them; or "layer": one for each
+block = [1, 1]        # outputs by inputs that go together
 
 [layers."conv1.weight"]   # a pattern over param names; the first that matches counts
 sparsity = 0.5
@@ -34,11 +35,14 @@ class Choice:
         saliency: which go first: those with the smallest "snr" or the smallest "magnitude".
         scope: whether the layers that this speaks for compete for what is kept ("global") or each loses its own share
             ("layer").
+        block: of so many outputs by so many inputs, whose weights go together; one tap of one channel is an input of a
+            convolution. What goes is rounded down to whole blocks.
     """
 
     sparsity: float = 0.9
     saliency: Saliency = "snr"
     scope: Scope = "global"
+    block: tuple[int, int] = (1, 1)
 
     def __post_init__(self) -> None:
         number = isinstance(self.sparsity, int | float) and not isinstance(self.sparsity, bool)
@@ -50,6 +54,9 @@ class Choice:
         ):
             if not isinstance(value, str) or value not in allowed:
                 raise PolicyError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
+        sides = self.block if isinstance(self.block, tuple) else ()
+        if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
+            raise PolicyError(f"block is {self.block!r}; it must be two whole numbers above 0: outputs and inputs")
 
 
 @dataclass(frozen=True)
@@ -112,4 +119,7 @@ def _choice(where: str, table: Any, rest: Choice) -> Choice:
     unknown = set(table) - set(names)
     if unknown:
         raise PolicyError(f"{where} has an unknown key {min(unknown)!r}; there are {', '.join(names)}")
-    return Choice(**{name: table.get(name, getattr(rest, name)) for name in names})
+    found = {name: table.get(name, getattr(rest, name)) for name in names}
+    if isinstance(found["block"], list):
+        found["block"] = tuple(found["block"])  # as TOML has it
+    return Choice(**found)
