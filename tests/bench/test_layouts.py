@@ -41,7 +41,7 @@ def test_every_way_has_its_cost(rows):
         if way != "swapped_4":
             assert figure(rows, "load", way) > 0
     sizes = {way: figure(rows, "bytes", way) for way in layouts.WAYS if way != "swapped_4"}
-    assert sizes["point"] < sizes["stochastic"] < sizes["stacked"]
+    assert sizes["point"] < min(sizes["stochastic"], sizes["stacked"])
     assert sizes["swapped"] < sizes["sessions"]
 
 

@@ -5,9 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from bitsback import toml
+from bitsback.artifact import container
 from bitsback.cli.failures import one_line
+from bitsback.errors import ArtifactError
+from tests.artifact import golden
 from tests.cli.test_app import ORDER
 from tests.run.tiny import CONTENT
 
@@ -255,3 +259,30 @@ def test_an_error_of_the_system_is_one_line(capsys):
         raise OSError(errno.ENOSPC, "No space left on device", "runs/x")
     assert leaving.value.code == 2
     assert capsys.readouterr().err.startswith("error: runs/x: No space left on device; free some space")
+
+
+def test_what_does_not_fit_in_memory_is_one_sentence(capsys):
+    def ask_pytorch():
+        torch.zeros(2**45)
+
+    def ask_numpy():
+        np.zeros(2**55)
+
+    for ask in (ask_pytorch, ask_numpy):
+        with pytest.raises(SystemExit) as left, one_line("bitsback pack run"):
+            ask()
+        assert left.value.code == 2
+        said = capsys.readouterr().err
+        assert said.startswith("error: this does not fit in memory; ask for fewer members")
+        assert said.count("\n") == 1
+    with pytest.raises(RuntimeError, match="something else"), one_line("bitsback pack run"):
+        raise RuntimeError("something else")
+
+
+def test_a_file_that_does_not_fit_in_memory_says_so(monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(container, "unpack", full)
+    with pytest.raises(ArtifactError, match="the artifact does not fit in memory"):
+        container.decode(golden.PATH.read_bytes())

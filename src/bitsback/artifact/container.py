@@ -155,6 +155,8 @@ def decode(data: bytes | memoryview, name: str = "the artifact") -> Artifact:
         tensors = {each.name: unpack(each, _slice(content["weights"], each)) for each in manifest.tensors}
     except ArtifactError as error:
         raise ArtifactError(f"{name} lies: {error}") from error
+    except MemoryError as error:
+        raise ArtifactError(f"{name} does not fit in memory") from error
     return Artifact(manifest, bytes(content["program"]), *_apart(manifest, tensors))
 
 

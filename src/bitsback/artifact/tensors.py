@@ -176,8 +176,6 @@ def _unpack_members(stored: StoredTensor, data: memoryview) -> np.ndarray:
         return kept.decode(data, stored.shape, DTYPES[stored.dtype])
     except ArtifactError as error:
         raise ArtifactError(f"tensor {stored.name!r} is damaged: {error}") from error
-    except MemoryError as error:
-        raise ArtifactError(f"tensor {stored.name!r} of shape {stored.shape} does not fit in memory") from error
 
 
 def _unpack_bitmap(stored: StoredTensor, data: memoryview, integer: str) -> np.ndarray:

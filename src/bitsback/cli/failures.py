@@ -10,6 +10,7 @@ from typing import NoReturn
 from bitsback.errors import BitsbackError
 
 FAILED, INTERRUPTED = 2, 130
+_PYTORCHS = "DefaultCPUAllocator"  # how PyTorch says that there is no memory
 
 
 @contextmanager
@@ -40,6 +41,10 @@ def one_line(command: str) -> Iterator[None]:
         again = command.replace(" --fresh", "")  # which would begin anew
         print(f"interrupted; this goes on from what is saved: {again}", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
+    except Exception as error:
+        if isinstance(error, MemoryError) or _PYTORCHS in str(error):
+            fail("this does not fit in memory; ask for fewer members, smaller batches, or fewer samples (data.limit)")
+        raise
 
 
 def fail(sentence: str) -> NoReturn:
