@@ -67,8 +67,8 @@ def main() -> int:
 
 
 def called(module: str, data: Path) -> str:
-    """The command line for the journal, in which the folder of data is DIR."""
-    words = ("DIR" if Path(word) == data else word for word in sys.argv[1:])
+    """The command line for the journal, in which the folder of data is DIR, and any other place of this machine PATH."""
+    words = ("DIR" if Path(word) == data else "PATH" if Path(word).is_absolute() else word for word in sys.argv[1:])
     return shlex.join(["python", "-m", module, *words])
 
 
