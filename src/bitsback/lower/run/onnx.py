@@ -4,7 +4,7 @@ The graph keeps its large tensors as initializers of its main graph, each marked
 location "weights"; offsets are not needed. Every session gets them by name.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,64 +53,12 @@ class Bound:
         self._engine.run_with_iobinding(self._binding)
 
 
-class Swapped:
-    """A program of one member, loaded and ready to be run on one after the other.
+class _Loaded:
+    """A program, loaded and ready to run.
 
     Attributes:
         input_shape: of the input, with the batch axis.
-        members: those that are asked.
     """
-
-    def __init__(self, engine: Any, weights: Mapping[str, np.ndarray], members: Members) -> None:
-        self._engine, self._weights = engine, weights  # the engine reads these arrays where they are
-        self.members = members
-        self.input_shape: tuple[int | str | None, ...] = tuple(engine.get_inputs()[0].shape)
-
-    def run(self, x: np.ndarray) -> Outputs:
-        """Answer a batch.
-
-        Args:
-            x: [N, *shape] in raw units; taken as float32.
-
-        Raises:
-            ArtifactError: the program fails on it.
-        """
-        inputs = np.ascontiguousarray(x, np.float32)
-        try:
-            return Outputs(*self.members.each(lambda tensors: self._engine.run(None, {INPUT: inputs, **tensors})))
-        except Exception as error:
-            raise ArtifactError(f"the program fails on an input of shape {x.shape}: {_first_line(error)}") from error
-
-    def bound(self, x: np.ndarray) -> "Again":
-        """One batch to be answered again and again.
-
-        Args:
-            x: [N, *shape] in raw units; taken as float32.
-
-        Raises:
-            ArtifactError: the program fails on it.
-        """
-        return Again(self, x)
-
-
-class Again:
-    """A batch that is answered in each call.
-
-    Attributes:
-        outputs: what the last call answered.
-    """
-
-    def __init__(self, session: Swapped, x: np.ndarray) -> None:
-        self._session, self._input = session, np.ascontiguousarray(x, np.float32)
-        self.outputs = session.run(self._input)
-
-    def __call__(self) -> None:
-        """Answer what was given."""
-        self.outputs = self._session.run(self._input)
-
-
-class Session:
-    """A program, loaded and ready to run."""
 
     def __init__(self, engine: Any, weights: Mapping[str, np.ndarray]) -> None:
         self._engine = engine
@@ -127,9 +75,16 @@ class Session:
             ArtifactError: the program fails on it.
         """
         try:
-            return Outputs(*self._engine.run(Outputs._fields, {INPUT: np.ascontiguousarray(x, np.float32)}))
+            return Outputs(*self._answered(np.ascontiguousarray(x, np.float32)))
         except Exception as error:
             raise ArtifactError(f"the program fails on an input of shape {x.shape}: {_first_line(error)}") from error
+
+    def _answered(self, inputs: np.ndarray) -> Sequence[np.ndarray]:
+        return self._engine.run(Outputs._fields, {INPUT: inputs})
+
+
+class Session(_Loaded):
+    """A program that answers in one run of its graph."""
 
     def bound(self, x: np.ndarray) -> Bound:
         """One batch to be answered again and again.
@@ -143,6 +98,44 @@ class Session:
         inputs = np.ascontiguousarray(x, np.float32)
         outputs = Outputs(*(np.empty(each.shape, np.float32) for each in self.run(inputs)))
         return Bound(self, self._engine, inputs, outputs)
+
+
+class Swapped(_Loaded):
+    """A program of one member, which is run on one after the other."""
+
+    def __init__(self, engine: Any, weights: Mapping[str, np.ndarray], members: Members) -> None:
+        super().__init__(engine, weights)
+        self._members = members
+
+    def bound(self, x: np.ndarray) -> "Again":
+        """One batch to be answered again and again.
+
+        Args:
+            x: [N, *shape] in raw units; taken as float32.
+
+        Raises:
+            ArtifactError: the program fails on it.
+        """
+        return Again(self, np.ascontiguousarray(x, np.float32))
+
+    def _answered(self, inputs: np.ndarray) -> Sequence[np.ndarray]:
+        return self._members.each(lambda tensors: self._engine.run(None, {INPUT: inputs, **tensors}))
+
+
+class Again:
+    """A batch that is answered in each call, by members that are swapped.
+
+    Attributes:
+        outputs: what the last call answered.
+    """
+
+    def __init__(self, session: Swapped, x: np.ndarray) -> None:
+        self._session, self._input = session, x
+        self.outputs = session.run(x)
+
+    def __call__(self) -> None:
+        """Answer what was given."""
+        self.outputs = self._session.run(self._input)
 
 
 def open_program(
