@@ -5,9 +5,9 @@
 
 The posteriors are those of `python -m examples.one_pass --data DIR`, and an MLP 784-500-500-10 that is trained with dropout
 here. Quality is that of the first 1,000 images of the test split, of the very program that is timed. One thread, batch 1, all
-sides take turns beside the point, whose program gives probabilities too; a ratio is the median of the rounds' own ratios. File
-bytes are the weights section and the graph. Memory is what a process that loads a file and predicts once has of its own
-besides (anonymous pages): what of a file is mapped and can be dropped at any time does not count. The last line is JSON.
+sides take turns beside the dense network's logits alone; a ratio is the median of the rounds' own ratios. File bytes are the
+weights section and the graph. Memory is what a process that loads a file and predicts once has of its own besides (anonymous
+pages): what of a file is mapped and can be dropped at any time does not count. The last line is JSON.
 """
 
 import argparse
@@ -24,6 +24,7 @@ import torch
 
 import bitsback
 from bench.markdown import table
+from bench.one_pass_sides import bound, deterministic
 from bitsback.artifact.container import Artifact, write
 from bitsback.artifact.tensors import pack
 from bitsback.errors import BitsbackError, RunError
@@ -50,6 +51,7 @@ JOURNAL, RUNS = ROOT / "results" / "layouts.jsonl", ROOT / "runs" / "one_pass"
 CASES = ("mlp500-mnist", "mlp500-dropout-mnist", "lenet5-mnist", "resnet20-cifar10")
 MEMBERS, ASKED, LOOKED_AT = 20, 4, 1000
 WAYS = {
+    "logits": "the dense network, logits alone",
     "point": "the point",
     "stacked": f"{MEMBERS} members, stacked",
     "swapped": f"{MEMBERS} members, swapped",
@@ -119,7 +121,8 @@ def measured(name: str, network: FittedNetwork, data: Dataset, repeats: int) -> 
     opened = {way: Opened(files, members) for way, (files, members) in sides.items()}
     for way, each in opened.items():
         rows += _quality(each, data, {"case": name, "way": way})
-    candidates = [Candidate(each.call(raw), {"case": name, "way": way}) for way, each in opened.items()]
+    calls = {"logits": bound(deterministic(network), {}, raw), **{way: each.call(raw) for way, each in opened.items()}}
+    candidates = [Candidate(call, {"case": name, "way": way}) for way, call in calls.items()]
     return rows + latency(candidates[1:], candidates[0], LatencySettings(5, repeats))
 
 
@@ -248,7 +251,7 @@ def made(rows: Sequence[Measurement]) -> str:
     found: dict[tuple[str, str], dict[str, Measurement]] = {}
     for row in latest(rows):
         found.setdefault((str(row.of["case"]), str(row.of["way"])), {})[row.what] = row
-    head = ["case", "way", "file, kB", "memory, kB", "loaded in, ms", "µs a call, quartiles", "beside the point"]
+    head = ["case", "way", "file, kB", "memory, kB", "loaded in, ms", "µs a call, quartiles", "beside the logits"]
     lines = [
         [case, WAYS[way], *(_cell(each, *how) for how in _COLUMNS.items()), _spread(each, "latency", 1e6, 0),
          _spread(each, "latency_ratio", 1.0, 2), *(_cell(each, *how) for how in _SHOWN.items())]

@@ -38,9 +38,9 @@ def test_every_way_of_the_same_members_answers_the_same(rows):
 def test_every_way_has_its_cost(rows):
     for way in layouts.WAYS:
         assert figure(rows, "latency", way) > 0
-        if way != "swapped_4":
+        if way not in {"logits", "swapped_4"}:
             assert figure(rows, "load", way) > 0
-    sizes = {way: figure(rows, "bytes", way) for way in layouts.WAYS if way != "swapped_4"}
+    sizes = {way: figure(rows, "bytes", way) for way in layouts.WAYS if way not in {"logits", "swapped_4"}}
     assert sizes["point"] < min(sizes["stochastic"], sizes["stacked"])
     assert sizes["swapped"] < sizes["sessions"]
 
@@ -48,5 +48,5 @@ def test_every_way_has_its_cost(rows):
 def test_the_table_has_a_line_for_each_way(rows):
     lines = layouts.made(rows).splitlines()
     assert len(lines) == 2 + len(layouts.WAYS)
-    assert lines[2].startswith("| small | the point | ")
+    assert any(line.startswith("| small | the point | ") for line in lines)
     assert {line.count("|") for line in lines} == {11}
