@@ -4,7 +4,7 @@
     python -m bench.layouts --data DIR --only CASE      one case, such as mlp500-mnist
 
 The posteriors are those of `python -m examples.one_pass --data DIR`, and an MLP 784-500-500-10 that is trained with dropout
-here. Quality is that of the first 1,000 images of the test split, of the very program that is timed. One thread, batch 1, all
+here. Quality is that of the test split, for a ResNet-20 of its first 1,000 images, of the very program that is timed. One thread, batch 1, all
 sides take turns beside the dense network's logits alone; a ratio is the median of the rounds' own ratios. File bytes are the
 weights section and the graph. Memory is what a process that loads a file and predicts once has of its own besides (anonymous
 pages): what of a file is mapped and can be dropped at any time does not count. The last line is JSON.
@@ -49,7 +49,8 @@ from examples.one_pass.posteriors import fitted
 ROOT = Path(__file__).resolve().parents[1]
 JOURNAL, RUNS = ROOT / "results" / "layouts.jsonl", ROOT / "runs" / "one_pass"
 CASES = ("mlp500-mnist", "mlp500-dropout-mnist", "lenet5-mnist", "resnet20-cifar10")
-MEMBERS, ASKED, LOOKED_AT = 20, 4, 1000
+MEMBERS, ASKED = 20, 4
+LOOKED_AT = {"resnet20-cifar10": 1000}
 WAYS = {
     "logits": "the dense network, logits alone",
     "point": "the point",
@@ -189,11 +190,12 @@ def _together(answers: Sequence[Outputs]) -> Outputs:
 
 
 def _quality(side: Opened, data: Dataset, of: Mapping[str, Scalar]) -> list[Measurement]:
+    count = LOOKED_AT.get(str(of["case"]))
     inside, outside = (
         Outputs(*map(np.concatenate, zip(*(side.run(each) for each in _cut(inputs)), strict=True)))
-        for inputs in (data.test.inputs[:LOOKED_AT], data.out_of_distribution[:LOOKED_AT])
+        for inputs in (data.test.inputs[:count], data.out_of_distribution[:count])
     )
-    found = classification(inside, data.test.targets[:LOOKED_AT], outside)
+    found = classification(inside, data.test.targets[:count], outside)
     return [Measurement(what, found[what], unit, of) for what, unit in _FIGURES.items()]
 
 

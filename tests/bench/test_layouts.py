@@ -14,7 +14,7 @@ def rows():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(layouts, "MEMBERS", 2)
         patch.setattr(layouts, "ASKED", 1)
-        patch.setattr(layouts, "LOOKED_AT", 60)
+        patch.setitem(layouts.LOOKED_AT, "small", 60)
         return layouts.measured("small", fitted, data, 2)
 
 
