@@ -6,8 +6,9 @@
 The posteriors are those of `python -m examples.one_pass --data DIR`, and an MLP 784-500-500-10 that is trained with dropout
 here. Quality is that of the test split (of its first 1,000 images for a ResNet-20), of the very program that is timed.
 One thread, batch 1, all sides take turns beside the dense network's logits alone; a ratio is the median of the rounds' own
-ratios. File bytes are the weights section and the graph. Memory is what a process that loads a file and predicts once has of its own besides (anonymous
-pages): what of a file is mapped and can be dropped at any time does not count. The last line is JSON.
+ratios. File bytes are the weights section and the graph. Memory is what a process that loads a file and predicts once has of
+its own besides (anonymous pages): what of a file is mapped and can be dropped at any time does not count. The last line is
+JSON.
 """
 
 import argparse

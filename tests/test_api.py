@@ -142,3 +142,16 @@ def test_a_promise_that_cannot_be_kept_writes_nothing(data, fitted, tmp_path):
     with pytest.raises(PromiseError, match="calibration"):
         bb.pack(bb.point(fitted), tmp_path / "digits.bitsback", data, bb.Promise(1e-4, 0.99))
     assert not list(tmp_path.iterdir())
+
+
+def test_members_go_on_each_from_its_own_weights():
+    data = bb.dataset("digits", limit=300)
+    module = bb.network("mlp", data, hidden=(8,))
+    members = bb.fit(module, data, bb.DeepEnsemble(3), epochs=2)
+    settings = bb.FitSettings(epochs=1, optimization=bb.Optimization(learning_rate=1e-9))
+    went_on = bb.fit(module, data, bb.DeepEnsemble(3), settings=settings, start=members)
+    before, after = (each.posterior.sample(3, torch.Generator())["1.weight"] for each in (members, went_on))
+    torch.testing.assert_close(after, before, rtol=0, atol=1e-5)
+    others = bb.fit(module, data, bb.DeepEnsemble(2), settings=settings, start=members)
+    stack = others.posterior.sample(2, torch.Generator())["1.weight"]
+    torch.testing.assert_close(stack[0], stack[1], rtol=0, atol=1e-5)

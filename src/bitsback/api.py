@@ -31,6 +31,7 @@ from bitsback.measure.abstain import Promise
 from bitsback.measure.journal import stamp
 from bitsback.measure.provenance import provenance
 from bitsback.policy.choice import Choice, Policy
+from bitsback.posterior.contract import Posterior
 from bitsback.posterior.fit import Progress
 from bitsback.posterior.fit import fit as train
 from bitsback.posterior.inference import Inference, Sampling
@@ -40,7 +41,16 @@ from bitsback.posterior.point import Point
 from bitsback.posterior.starts import drawn_anew
 from bitsback.recipe.form import FormName
 from bitsback.run.abstention import decide
-from bitsback.run.fitted import FittedNetwork, at_mean, check_same_params, examples, likelihood, trace_both, units
+from bitsback.run.fitted import (
+    FittedNetwork,
+    at_mean,
+    chain_ends,
+    check_same_params,
+    examples,
+    likelihood,
+    trace_both,
+    units,
+)
 from bitsback.run.libraries import compiled, wanted
 from bitsback.run.programs import artifact, check_manifest, check_program, described_again, figures_of, opened
 from bitsback.run.rehearsal import check_form
@@ -127,8 +137,8 @@ def fit(
         form: What will ship, made once of the untrained network to see that it can be; when None, the ensemble where
             `inference` gives something to draw from, else the point. Leave it out where you bring rules of your own.
         start: What to go on from in place of the module's own params: an earlier result over the same params, whose means,
-            and standard deviations where it has some, are where these start, and all chains where there are several. What is
-            pruned in it stays pruned.
+            and standard deviations where it has some, are where these start. Several members or chains each go on from one of
+            its own where it has as many, else all from the same place. What is pruned in it stays pruned.
         checkpoint: A file to go on from after a kill, and to save the state in.
         watch: Is told the progress.
 
@@ -155,12 +165,19 @@ def fit(
     starts = _starts(module, method, settings.seed) if start is None else []
     if start is not None:
         check_same_params(traced, start.network)
+        starts = _ends(traced, start.posterior, method)
         traced, method = at_mean(traced, start.posterior), method.starting_at(start.posterior)
     given = likelihood(data), examples(data, data.train)
     fitted = train(traced, method, *given, settings, masks=masks, starts=starts, path=path, watch=watch)
     posterior = pruned_by(fitted.posterior, masks) if masks else fitted.posterior
     of_data = units(data, fitted.log_noise)
     return FittedNetwork(traces.evaluation, posterior, of_data, fitted.history, masks, settings.temperature)
+
+
+def _ends(network: Network, posterior: Posterior, method: Inference) -> list[Params]:
+    """Where each of several chains goes on from: the ends of a posterior's own, if it has as many."""
+    ends = chain_ends(network, posterior)
+    return ends if isinstance(method, Sampling) and method.chains == len(ends) else []
 
 
 def _starts(module: nn.Module, method: Inference, seed: int) -> list[Params]:
