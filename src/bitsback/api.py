@@ -24,36 +24,25 @@ from bitsback.errors import NetworkError, PolicyError, PromiseError, RecipeError
 from bitsback.form.program import Program
 from bitsback.given import dataset as datasets
 from bitsback.given.dataset import Dataset, DataSettings
-from bitsback.given.params import Params
 from bitsback.given.resolve import resolve
 from bitsback.measure import quality
 from bitsback.measure.abstain import Promise
 from bitsback.measure.journal import stamp
 from bitsback.measure.provenance import provenance
 from bitsback.policy.choice import Choice, Policy
-from bitsback.posterior.contract import Posterior
 from bitsback.posterior.fit import Progress
 from bitsback.posterior.fit import fit as train
-from bitsback.posterior.inference import Inference, Sampling
+from bitsback.posterior.inference import Inference
 from bitsback.posterior.loop import FitSettings
 from bitsback.posterior.mean_field import MeanField
 from bitsback.posterior.point import Point
-from bitsback.posterior.starts import drawn_anew
 from bitsback.recipe.form import FormName
 from bitsback.run.abstention import decide
-from bitsback.run.fitted import (
-    FittedNetwork,
-    at_mean,
-    chain_ends,
-    check_same_params,
-    examples,
-    likelihood,
-    trace_both,
-    units,
-)
+from bitsback.run.fitted import FittedNetwork, at_mean, examples, likelihood, trace_both, units
 from bitsback.run.libraries import compiled, wanted
 from bitsback.run.programs import artifact, check_manifest, check_program, described_again, figures_of, opened
 from bitsback.run.rehearsal import check_form
+from bitsback.run.starts import starts_of
 from bitsback.runtime.predictor import Predictor
 from bitsback.settings import check_among, check_path, check_seed, is_number
 
@@ -162,33 +151,14 @@ def fit(
     traces = trace_both(module, data, deterministic)
     check_form(traces.evaluation, data, form or ("point" if isinstance(inference, Point) else "ensemble"))
     traced, method, masks = traces.train, inference, start.masks if start else {}
-    starts = _starts(module, method, settings.seed) if start is None else []
+    starts = starts_of(module, traced, method, settings.seed, start)
     if start is not None:
-        check_same_params(traced, start.network)
-        starts = _ends(traced, start.posterior, method)
         traced, method = at_mean(traced, start.posterior), method.starting_at(start.posterior)
     given = likelihood(data), examples(data, data.train)
     fitted = train(traced, method, *given, settings, masks=masks, starts=starts, path=path, watch=watch)
     posterior = pruned_by(fitted.posterior, masks) if masks else fitted.posterior
     of_data = units(data, fitted.log_noise)
     return FittedNetwork(traces.evaluation, posterior, of_data, fitted.history, masks, settings.temperature)
-
-
-def _ends(network: Network, posterior: Posterior, method: Inference) -> list[Params]:
-    """Where each of several chains goes on from: the ends of a posterior's own, if it has as many."""
-    ends = chain_ends(network, posterior)
-    return ends if isinstance(method, Sampling) and method.chains == len(ends) else []
-
-
-def _starts(module: nn.Module, method: Inference, seed: int) -> list[Params]:
-    """Where each of several chains starts; none where there is one.
-
-    Raises:
-        NetworkError: The weights of a layer cannot be drawn anew.
-    """
-    if not isinstance(method, Sampling) or method.chains == 1:
-        return []
-    return drawn_anew(module, method.chains, seed)
 
 
 def prune(
