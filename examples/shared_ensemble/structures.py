@@ -8,7 +8,7 @@ as many epochs under its masks; none was tuned. What was fitted is kept in runs/
 
 import argparse
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from examples.shared_ensemble.__main__ import FIGURES, ROOT
 JOURNAL, RUNS = ROOT / "results" / "structures.jsonl", ROOT / "runs" / "structures"
 KEPT = (0.2, 0.1, 0.05, 0.03, 0.02, 0.01)
 MEMBERS, DENSE, RECOVERY = 8, 15, 6
+PARTS = ("snr", "magnitude", "own", "members")
 MAGNITUDE = bitsback.Choice(saliency="magnitude")
 BLOCKS = replace(MAGNITUDE, block=(4, 1))
 Tensors = list[Params]
@@ -123,23 +124,31 @@ def drawn(network: FittedNetwork) -> Tensors:
     return members_of(network.posterior.fixed, draws)
 
 
-def rows(study: Study) -> Iterator[list[Measurement]]:
-    """All rows, source by source.
+def rows(study: Study, parts: Sequence[str] = PARTS) -> Iterator[list[Measurement]]:
+    """The rows of some parts, source by source.
 
     Yields:
         Those of one source at one density.
     """
     dense = study.fit("dense", bitsback.Point(), DENSE)
-    yield study.row("dense", 1.0, dense, [[dense.posterior.centre()]])
-    yield from _by_snr(study)
-    structures = yield from _by_magnitude(study, dense)
-    yield from _each_by_itself(study)
-    members = study.fit("members", bitsback.DeepEnsemble(MEMBERS), DENSE)
-    yield study.row("dense_members", 1.0, members, [drawn(members)])
-    yield study.row("dense_member", 1.0, members, [[one] for one in drawn(members)])
-    yield from _inside(study, "shared", members, structures)
-    blocks = dict(zip(KEPT, study.sparser("blocks", dense, bitsback.Point(), BLOCKS), strict=True))
-    yield from _inside(study, "blocks", members, blocks)
+    if "snr" in parts:
+        yield from _by_snr(study)
+    if "own" in parts:
+        yield from _each_by_itself(study)
+    structures = dict(zip(KEPT, study.sparser("magnitude", dense, bitsback.Point(), MAGNITUDE), strict=True))
+    if "magnitude" in parts:
+        yield study.row("dense", 1.0, dense, [[dense.posterior.centre()]])
+        early = study.fit("early", bitsback.Point(), 1)
+        rewound = dict(zip(KEPT, study.rewound(early, dense), strict=True))
+        yield from _sampled(study, "magnitude", structures)
+        yield from _sampled(study, "rewound", rewound)
+    if "members" in parts:
+        blocks = dict(zip(KEPT, study.sparser("blocks", dense, bitsback.Point(), BLOCKS), strict=True))
+        members = study.fit("members", bitsback.DeepEnsemble(MEMBERS), DENSE)
+        yield study.row("dense_members", 1.0, members, [drawn(members)])
+        yield study.row("dense_member", 1.0, members, [[one] for one in drawn(members)])
+        yield from _inside(study, "shared", members, structures)
+        yield from _inside(study, "blocks", members, blocks)
 
 
 def _by_snr(study: Study) -> Iterator[list[Measurement]]:
@@ -152,21 +161,12 @@ def _by_snr(study: Study) -> Iterator[list[Measurement]]:
         yield study.row("snr_cycles_draws", kept, each, [drawn(each)])
 
 
-def _by_magnitude(study: Study, dense: FittedNetwork) -> Generator[list[Measurement], None, dict[float, FittedNetwork]]:
-    early = study.fit("early", bitsback.Point(), 1)
-    sources = {
-        "magnitude": study.sparser("magnitude", dense, bitsback.Point(), MAGNITUDE),
-        "rewound": study.rewound(early, dense),
-    }
-    structures: dict[float, FittedNetwork] = {}
-    for source, found in sources.items():
-        for kept, each in zip(KEPT, found, strict=True):
-            structures.setdefault(kept, each)
-            yield study.row(source, kept, each, [[each.posterior.centre()]])
-            chains = bitsback.SgMcmc("sghmc", MEMBERS, 2, learning_rate=0.03)
-            inside = study.fit(f"{source}-sghmc-{kept}", chains, RECOVERY, each)
-            yield study.row(f"{source}_sghmc", kept, inside, [drawn(inside)])
-    return structures
+def _sampled(study: Study, source: str, structures: dict[float, FittedNetwork]) -> Iterator[list[Measurement]]:
+    for kept, each in structures.items():
+        yield study.row(source, kept, each, [[each.posterior.centre()]])
+        chains = bitsback.SgMcmc("sghmc", MEMBERS, 2, learning_rate=0.03)
+        inside = study.fit(f"{source}-sghmc-{kept}", chains, RECOVERY, each)
+        yield study.row(f"{source}_sghmc", kept, inside, [drawn(inside)])
 
 
 def _inside(
@@ -198,6 +198,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m examples.shared_ensemble.structures", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--data", type=Path, required=True, help="a folder of named data sets")
+    parser.add_argument("--only", choices=PARTS, action="append", help="only these sources")
     parser.add_argument("--journal", type=Path, default=JOURNAL)
     parser.add_argument("--runs", type=Path, default=RUNS)
     asked_for = parser.parse_args()
@@ -205,7 +206,9 @@ def main() -> int:
     journal = Journal(asked_for.journal)
     try:
         source = provenance(called("examples.shared_ensemble.structures", asked_for.data), 0)
-        for found in rows(Study(bitsback.dataset("mnist", folder=asked_for.data), asked_for.runs)):
+        for found in rows(
+            Study(bitsback.dataset("mnist", folder=asked_for.data), asked_for.runs), asked_for.only or PARTS
+        ):
             journal.append(stamp(found, source))
     except BitsbackError as error:
         print(f"structures: {error}", file=sys.stderr)
