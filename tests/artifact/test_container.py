@@ -52,7 +52,7 @@ def test_few_or_no_weights_are_read_back(weights: dict[str, np.ndarray]) -> None
 
 def mapped() -> Artifact:
     weights = {"members": np.eye(64, dtype=np.float32).reshape(2, 32, 64), "shared": np.zeros(100, np.float32)}
-    return Artifact(replace(small().manifest, members=2, mapped=("members",)), b"program", weights)
+    return Artifact(replace(small().manifest, form="ensemble", members=2, mapped=("members",)), b"program", weights)
 
 
 def test_what_is_mapped_stays_in_the_file_until_it_is_looked_at(tmp_path: Path) -> None:
@@ -213,3 +213,11 @@ def test_what_could_not_be_read_is_not_written(name: str, tmp_path: Path) -> Non
     with pytest.raises(ArtifactError):
         write(tmp_path / "model.bitsback", BAD[name](small()))
     assert [each.name for each in tmp_path.iterdir()] == []
+
+
+def test_what_is_of_native_libraries_alone_is_not_mapped_for_the_program() -> None:
+    native = golden.native()
+    name = next(iter(native.native))
+    manifest = replace(native.manifest, form="ensemble", mapped=(f"native/{name}",))
+    with pytest.raises(ArtifactError, match="is to be mapped, and is not there"):
+        encode(replace(native, manifest=manifest))

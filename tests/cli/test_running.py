@@ -1,11 +1,14 @@
 """What `predict` can choose: how many members are asked, and what is drawn."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import bitsback
+from bitsback.artifact.container import read, write
+from bitsback.errors import ArtifactError
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,8 @@ def test_draws_are_new_unless_a_seed_says_otherwise(call, files):
     predictor = bitsback.load(files / "stochastic.bitsback", draw_seed=3)
     inputs = np.load(files / "x.npy")
     assert (predictor.predict(inputs).mean != predictor.predict(inputs).mean).any()
+    one, other = (bitsback.load(files / "stochastic.bitsback").predict(inputs).mean for _ in range(2))
+    assert (one != other).any()
 
 
 @pytest.mark.parametrize(
@@ -56,6 +61,9 @@ def test_draws_are_new_unless_a_seed_says_otherwise(call, files):
             ["--members", "2", "--native"],
             "members is 2; a native library, which is compiled for all of them, asks no fewer",
         ),
+        ("swapped", ["--draw-seed", "2"], "draw_seed is 2, and a program of the ensemble form draws nothing"),
+        ("stochastic", ["--draw-seed", "2", "--native"], "draw_seed is 2, and a native library draws nothing"),
+        ("swapped", ["--members", "2", "--native", "--device", "emulated-aarch64"], "members is 2; a native library"),
         ("stacked", ["--members", "2"], "members is 2, and the program asks all of its members at once"),
     ],
 )
@@ -63,3 +71,13 @@ def test_what_cannot_be_chosen_is_refused(call, files, name, words, said):
     result = call("predict", files / f"{name}.bitsback", files / "x.npy", *words)
     assert (result.code, result.out) == (2, "")
     assert said in result.err
+
+
+def test_a_file_that_lies_of_its_members_is_refused(files, tmp_path):
+    found = read(files / "swapped.bitsback")
+    for lie in ({"members": 5}, {"task": "regression", "labels": ()}):
+        write(tmp_path / "lie.bitsback", replace(found, manifest=replace(found.manifest, **lie)))
+        with pytest.raises(
+            ArtifactError, match="its program is of 4 members and not of a regression, and its manifest says"
+        ):
+            bitsback.load(tmp_path / "lie.bitsback")

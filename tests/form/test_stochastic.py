@@ -34,6 +34,29 @@ class Tokens(nn.Module):
         return self.last(torch.relu(self.each(inputs)).flatten(1))
 
 
+class Folded(nn.Module):
+    """A linear layer over positions that are folded into the batch, all of which are equal."""
+
+    def __init__(self):
+        super().__init__()
+        self.each = nn.Linear(3, 3)
+
+    def forward(self, inputs):
+        positions = inputs.unsqueeze(1).expand(-1, 4, 3)
+        return self.each(positions.reshape(-1, 3)).reshape(-1, 4, 3).mean(1)
+
+
+class OverParam(nn.Module):
+    """A linear layer whose input is a param and no datum."""
+
+    def __init__(self):
+        super().__init__()
+        self.codes, self.maker = nn.Parameter(torch.randn(4, 5)), nn.Linear(5, 3)
+
+    def forward(self, inputs):
+        return inputs @ self.maker(self.codes)
+
+
 def convolutions():
     return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 3))
 
@@ -43,6 +66,8 @@ NETWORKS = {
     "norms": (normed, (4,)),
     "a tied weight": (Tied, (4,)),
     "positions": (Tokens, (4, 3)),
+    "positions in the batch": (Folded, (3,)),
+    "a layer over a param": (OverParam, (4,)),
     "convolutions": (convolutions, (1, 6, 6)),
 }
 
@@ -85,6 +110,15 @@ def test_what_a_dropout_leaves_out_is_left_out_in_the_graph(channels):
     ours = StochasticForm(DRAWS).members(network, posterior, units(shape))(inputs)
     same_moments(ours, EnsembleForm(DRAWS).members(network, posterior, units(shape))(inputs))
     assert StochasticForm().held(posterior)[name][0] is values[name]
+
+
+def test_a_dropout_before_positions_in_the_batch_leaves_the_same_units_out_for_all_of_them():
+    torch.manual_seed(0)
+    network = trace(Folded(), (3,))
+    values = {name: network.params[name].detach() for name in network.bayesian}
+    posterior = DropoutPosterior(values, {}, {"each.weight": Dropout("d", 3, 0.5)})
+    inputs, forms = torch.randn(3, 3), (StochasticForm(DRAWS), EnsembleForm(DRAWS))
+    same_moments(*(form.members(network, posterior, units((3,)))(inputs) for form in forms))
 
 
 def test_channels_before_a_convolution_are_left_out_whole():
@@ -133,6 +167,14 @@ def test_a_pruned_weight_is_zero_in_every_draw():
     other = torch.cat([one[:, :2], torch.randn(1, 4)], 1)
     ask = StochasticForm(30).members(network, posterior, units((6,)))
     torch.testing.assert_close(ask(one), ask(other))
+
+
+def test_a_layer_without_weights_keeps_its_random_bias():
+    torch.manual_seed(0)
+    network = trace(mlp((6,), 3, hidden=(8,)), (6,))
+    posterior = prune(posterior_over(network), {"3.weight": torch.zeros(3, 8)})
+    inputs, forms = torch.randn(3, 6), (StochasticForm(DRAWS), EnsembleForm(DRAWS))
+    same_moments(*(form.members(network, posterior, units((6,)))(inputs) for form in forms))
 
 
 def test_the_same_seed_draws_the_same_and_pytorchs_generator_is_left_as_it_was():

@@ -4,11 +4,12 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from torch import nn
 
 from bitsback.errors import ArtifactError, ExportError, RecipeError
 from bitsback.form.ensemble import EnsembleForm
 from bitsback.form.program import Units
-from bitsback.form.swapped import spread
+from bitsback.form.swapped import evenly
 from bitsback.given.network import trace
 from bitsback.given.normalization import Normalization
 from bitsback.given.reference import lenet_5, mlp
@@ -18,7 +19,20 @@ from bitsback.lower.run.onnx import open_program
 from bitsback.posterior.samples import Samples
 from tests.networks import Tied, normed, posterior_over, unsettle
 
+
+class Scaled(nn.Module):
+    """A param that is one number."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale, self.last = nn.Parameter(torch.tensor(1.5)), nn.Linear(4, 3)
+
+    def forward(self, inputs):
+        return self.last(inputs) * self.scale
+
+
 NETWORKS = {
+    "one number": (Scaled, (4,)),
     "mlp": (lambda: mlp((6,), 3, hidden=(8,)), (6,)),
     "norms": (normed, (4,)),
     "a tied weight": (Tied, (4,)),
@@ -76,10 +90,10 @@ def test_the_first_members_alone_answer_as_an_ensemble_of_them(asked):
 
 
 def test_every_beginning_of_the_members_is_spread_over_all_of_them():
-    assert spread(8) == [0, 4, 2, 6, 1, 5, 3, 7]
-    assert spread(1) == [0]
+    assert evenly(8) == [0, 4, 2, 6, 1, 5, 3, 7]
+    assert evenly(1) == [0]
     for count in (2, 5, 12, 32):
-        order = spread(count)
+        order = evenly(count)
         assert sorted(order) == list(range(count))
         assert order[0] == 0
         assert order[1] >= count // 2
@@ -108,6 +122,8 @@ def test_what_does_not_fit_is_refused():
         open_program(graph, {**weights, "member/1.weight": np.zeros((4, 8, 6), np.float32)}, mapped=names)
     with pytest.raises(ArtifactError, match=r"the program's inputs are .* they must be"):
         open_program(graph, {**weights, "more": np.zeros((5, 1), np.float32)}, mapped=[*names, "more"])
+    with pytest.raises(ArtifactError, match="is to be given members' 'more', which the artifact does not hold"):
+        open_program(graph, weights, mapped=[*names, "more"])
     with pytest.raises(ArtifactError, match="which its program does not ask for"):
         open_program(graph, weights, mapped=names[1:])
     with pytest.raises(ArtifactError, match="the program fails on an input of shape"):

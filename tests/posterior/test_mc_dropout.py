@@ -121,3 +121,33 @@ def test_a_convolution_in_groups_is_refused():
     module = nn.Sequential(nn.Dropout2d(0.5), nn.Conv2d(4, 4, 3, groups=2), nn.Flatten(), nn.Linear(16, 3))
     with pytest.raises(NetworkError, match=r"dropout stands before '1.weight', a convolution in groups"):
         fitted(module, (4, 4, 4), McDropout())
+
+
+class Widths(nn.Module):
+    """One dropout before layers of two widths."""
+
+    def __init__(self):
+        super().__init__()
+        self.dropout, self.each, self.all = nn.Dropout(0.5), nn.Linear(5, 3), nn.Linear(20, 3)
+
+    def forward(self, inputs):
+        inputs = self.dropout(inputs)
+        return self.each(inputs).mean(1) + self.all(inputs.flatten(1))
+
+
+def test_a_dropout_before_layers_of_two_widths_is_refused():
+    with pytest.raises(NetworkError, match="and a layer of another width, which differ in units"):
+        fitted(Widths(), (4, 5), McDropout())
+
+
+def test_a_dropout_that_never_acts_is_none():
+    class Silent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 3)
+
+        def forward(self, inputs):
+            return self.layer(nn.functional.dropout(inputs, 0.5, training=False))
+
+    with pytest.raises(NetworkError, match="the network has no dropout"):
+        fitted(Silent(), (4,), McDropout())

@@ -101,6 +101,8 @@ def read(path: str | Path) -> Artifact:
             data = np.memmap(path, np.uint8, "r").data if mapped else start + file.read()
     except (OSError, ValueError) as error:
         raise ArtifactError(f"the artifact {path} cannot be read: {reason(error)}") from error
+    except MemoryError as error:
+        raise ArtifactError(f"{path} does not fit in memory") from error
     return decode(data, str(path))
 
 
@@ -249,7 +251,7 @@ def _check_names(manifest: Manifest) -> None:
     names = {each.name for each in manifest.tensors}
     dense = {each.name for each in manifest.tensors if each.encoding == "dense"}
     for name in manifest.mapped:
-        if name not in dense:
+        if name not in dense or (manifest.plan is not None and name.startswith(NATIVE)):
             raise ArtifactError(f"the tensor {name!r:.80} is to be mapped, and is not there, or not stored densely")
     for target in manifest.targets:
         if code_name(target) not in names:

@@ -135,6 +135,7 @@ class Manifest:
         _require(0 < self.outputs < 2**24, "outputs", self.outputs)
         expected = self.outputs if self.task == "classification" else 0
         _require(len(self.labels) == expected, "labels", f"{len(self.labels)} for {self.outputs} outputs")
+        _require(not self.mapped or self.form == "ensemble", "mapped", f"{self.mapped[:2]} of a {self.form}")
         tolerance = None if self.abstain is None else self.abstain.tolerance
         _require(tolerance is None or self.task == "regression", "abstain.tolerance", f"{tolerance} in a {self.task}")
         targets = self.targets

@@ -6,7 +6,7 @@ from typing import Any
 
 from bitsback.cli.screen import show, table, warn
 from bitsback.errors import RecipeError
-from bitsback.runtime.predictor import Answer, Predictor, load
+from bitsback.runtime.predictor import Answer, Predictor, check_all_asked, load
 
 DECLINED = "I don't know"
 
@@ -79,6 +79,7 @@ def _opened(model: str | Path, threads: int, device: str | None, how: dict[str, 
         raise RecipeError(f"there is no device {device!r:.80} to predict on; there are {HERE} and {EMULATED}")
     if not how["native"]:
         raise RecipeError(f"{EMULATED} runs a native library of {model}, which is machine code: allow it with --native")
+    check_all_asked(how["members"], how["draw_seed"])
     return load_emulated(model, threads)
 
 

@@ -58,7 +58,7 @@ class Program:
     """A form of a network.
 
     Attributes:
-        form: "point" or "ensemble".
+        form: its name.
         units: the task and its units.
         members: how many members vote.
         input_shape: the shape of one input.

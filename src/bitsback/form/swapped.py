@@ -2,8 +2,7 @@
 
 A graph of S stacked members holds all of them in memory at once. This one holds none: whoever runs it gives it a member's
 tensors as inputs, which may lie in a file that is mapped into memory, and combines what the members answer. So an ensemble may
-be larger than memory, and be asked for its first members alone: these are spread evenly over all, so that those of several
-chains come from each.
+be larger than memory, and be asked for its first members alone: these are spread over all, as over several chains.
 """
 
 from collections.abc import Mapping
@@ -35,7 +34,7 @@ def swapped(network: Network, drawn: Mapping[str, Stack | StoredStack], fixed: P
         ExportError: `torch.export` refuses it.
     """
     values = {name: unstored(each).tensor for name, each in drawn.items()}
-    order = spread(len(next(iter(values.values()))))
+    order = evenly(len(next(iter(values.values()))))
     members = asked(network, members_of(fixed, {name: each[order] for name, each in values.items()}))
     module = predicting(members, units, len(network.input_shape))
     one = _OneMember(module, network, drawn, fixed)
@@ -46,7 +45,7 @@ def swapped(network: Network, drawn: Mapping[str, Stack | StoredStack], fixed: P
     return Program("ensemble", units, len(order), network.input_shape, module, exported, swapped=given)
 
 
-def spread(count: int) -> list[int]:
+def evenly(count: int) -> list[int]:
     """The numbers from 0 to below `count` by their bits turned round: every beginning of that order is spread evenly."""
     bits = max((count - 1).bit_length(), 1)
     return sorted(range(count), key=lambda index: int(f"{index:0{bits}b}"[::-1], 2))

@@ -72,7 +72,7 @@ class StackedInterpreter(Interpreter):
         if n.target is operator.getitem or not differs:
             return n.target(*args, **kwargs)  # pyright: ignore[reportCallIssue]
         try:
-            result = self.mapped(n.target, args, kwargs)
+            result = self.over_members(n.target, args, kwargs)
         except (RuntimeError, ValueError, TypeError) as error:
             raise ExportError(_refusal(n, "cannot be mapped over ensemble members")) from error
         if isinstance(self.batch, torch.SymInt) and self.batch.node.maybe_as_int() is not None:
@@ -83,7 +83,7 @@ class StackedInterpreter(Interpreter):
         """Whether a value differs between members."""
         return isinstance(value, Stack)
 
-    def mapped(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def over_members(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What an operator gives of values of which some differ between members."""
         return _over_members(target, args, kwargs)
 

@@ -34,20 +34,53 @@ _OPERATORS = (
 _TINY = 1e-16  # keeps the square root's gradient finite where all inputs of a unit are exactly zero
 
 
-def reparametrizable(network: Network, *, exactly: bool = False) -> tuple[str, ...]:
+class Layer(NamedTuple):
+    """A linear or convolution layer whose weight is a param.
+
+    Attributes:
+        weight: its name.
+        bias: the bias' name, if it is a param.
+        linear: whether it is no convolution.
+        alone: whether its weight and its bias have no other use.
+        axes: of its input, the first of which is the batch's; 0 where that is something else (positions, or no datum at all).
+    """
+
+    weight: str
+    bias: str | None
+    linear: bool
+    alone: bool
+    axes: int
+
+
+def layers(network: Network) -> list[Layer]:
+    """The layers of a network, as they are called."""
+    uses, symbol = _uses(network), _symbol(network)
+    found = []
+    for node in _layers(network.graph.graph):
+        weight, bias = (uses.name.get(node.args[at]) if len(node.args) > at else None for at in (1, 2))  # pyright: ignore
+        if weight is None:
+            continue
+        alone = all(uses.count[name] == 1 for name in (weight, bias) if name is not None)
+        size = node.args[0].meta["val"].shape  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
+        by_datum = not isinstance(size[0], int) and _axis(size[0], symbol) == _Axis(0, 1)
+        found.append(Layer(weight, bias, node.target is _aten.linear.default, alone, len(size) if by_datum else 0))
+    return found
+
+
+def _symbol(network: Network) -> Any:
+    """The size of the batch in the graph."""
+    inputs = next(node for node in reversed(network.graph.graph.nodes) if node.op == "placeholder")
+    return inputs.meta["val"].shape[0]
+
+
+def reparametrizable(network: Network) -> tuple[str, ...]:
     """Names of random params whose one and only use is as weight or bias of a linear or convolution layer.
 
     A layer qualifies when its weight does; a tied or otherwise reused weight does not, since its uses share one draw.
-
-    Args:
-        network: any.
-        exactly: only those of layers whose pre-activations are independent: linear ones over one position of each datum.
     """
     uses = _uses(network)
     names: list[str] = []
     for node in _layers(network.graph.graph):
-        if exactly and (node.target is not _aten.linear.default or node.args[0].meta["val"].ndim > 2):  # pyright: ignore
-            continue
         tensors = [uses.name[arg] for arg in node.args[1:3] if isinstance(arg, Node) and arg in uses.name]
         if node.args[1] in uses.name and all(uses.count[n] == 1 and n in network.bayesian for n in tensors):
             names.extend(tensors)
@@ -64,8 +97,7 @@ class LocalReparametrization:
     def __init__(self, network: Network, names: Sequence[str]) -> None:
         self.network = network
         self.names = tuple(names)
-        inputs = next(n for n in reversed(network.graph.graph.nodes) if n.op == "placeholder")
-        self._symbol = inputs.meta["val"].shape[0]
+        self._symbol = _symbol(network)
         self._axes: list[list[_Axis]] = []
         self.graph = self._rewrite(set(names)) if names else network.graph
 

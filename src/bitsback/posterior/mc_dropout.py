@@ -82,12 +82,17 @@ def dropped(network: Network) -> dict[str, Dropout]:
     names = dict(zip(placeholders, network.names, strict=False))
     found: dict[str, Dropout] = {}
     for node in nodes:
-        for layer in _read_by(node) if node.target in _UNITS | _CHANNELS else ():
+        for layer in _read_by(node) if node.target in _UNITS | _CHANNELS and node.args[2] else ():
             weight = _weight(node, layer, names)
             users = sum(len(each.users) for each, name in names.items() if name == weight)
             if users > 1:
                 raise NetworkError(f"'{weight}' is used {users} times, and dropout stands before one use of it")
             found[weight] = _dropout(node, weight, network.params[weight].shape[1])
+            others = {each.units for each in found.values() if each.group == node.name}
+            if len(others) > 1:
+                raise NetworkError(
+                    f"a dropout stands before '{weight}' and a layer of another width, which differ in units"
+                )
     if not found:
         raise NetworkError("the network has no dropout, which MC dropout draws from; give it nn.Dropout layers")
     return found

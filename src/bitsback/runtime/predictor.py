@@ -158,7 +158,11 @@ def load(
         check_seed(draw_seed)
     artifact = read(path)
     try:
-        session = _native(artifact, threads, members) if native else _program(artifact, threads, members, draw_seed)
+        session = (
+            _native(artifact, threads, members, draw_seed)
+            if native
+            else _program(artifact, threads, members, draw_seed)
+        )
     except ArtifactError as error:
         raise ArtifactError(f"{path} cannot be run{' natively' if native else ''}: {error}") from error
     shape = artifact.manifest.input.shape
@@ -169,17 +173,38 @@ def load(
 
 
 def _program(artifact: Artifact, threads: int, members: int | None, seed: int | None) -> Session | Swapped:
-    mapped = artifact.manifest.mapped
-    return open_program(artifact.program, artifact.weights, threads, seed=seed, mapped=mapped, members=members)
+    said = artifact.manifest
+    if seed is not None and said.form != "stochastic":
+        raise RecipeError(f"draw_seed is {seed}, and a program of the {said.form} form draws nothing")
+    session = open_program(artifact.program, artifact.weights, threads, seed=seed, mapped=said.mapped, members=members)
+    if isinstance(session, Swapped):
+        found = session.members.whole, session.has_noise
+        if found != (said.members, said.task == "regression"):
+            raise ArtifactError(
+                f"its program is of {found[0]} members and {'' if found[1] else 'not '}of a regression, and its manifest says "
+                f"otherwise: {said.task} by {said.members}"
+            )
+    return session
 
 
-def _native(artifact: Artifact, threads: int, members: int | None) -> "NativeSession":
+def _native(artifact: Artifact, threads: int, members: int | None, seed: int | None) -> "NativeSession":
     from bitsback.runtime.native import check_threads, open_native
 
     check_threads(threads)
+    check_all_asked(members, seed)
+    return open_native(artifact)[0]
+
+
+def check_all_asked(members: int | None, seed: int | None) -> None:
+    """Refuse what a native library cannot choose.
+
+    Raises:
+        RecipeError: members, or a seed of draws, are asked for.
+    """
     if members is not None:
         raise RecipeError(f"members is {members}; a native library, which is compiled for all of them, asks no fewer")
-    return open_native(artifact)[0]
+    if seed is not None:
+        raise RecipeError(f"draw_seed is {seed}, and a native library draws nothing")
 
 
 def _declined(outputs: Outputs, rule: AbstainRule | None) -> np.ndarray:

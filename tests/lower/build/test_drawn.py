@@ -32,13 +32,12 @@ def normals():
     return StochasticForm(10).program(network, posterior_over(network, std=0.2), units(6))
 
 
-def dropout():
+def dropout(rate=0.5, hidden=8):
     torch.manual_seed(0)
-    network = trace(mlp((6,), 3, hidden=(8,)), (6,))
+    network = trace(mlp((6,), 3, hidden=(hidden,)), (6,))
     values = {name: network.params[name].detach() for name in network.bayesian}
-    return StochasticForm(10).program(
-        network, DropoutPosterior(values, {}, {"3.weight": Dropout("d", 8, 0.5)}), units(6)
-    )
+    of = {"3.weight": Dropout("d", hidden, rate)}
+    return StochasticForm(10).program(network, DropoutPosterior(values, {}, of), units(6))
 
 
 def images(count=10):
@@ -68,6 +67,13 @@ def test_what_ships_draws_anew_in_each_call_and_the_same_for_one_seed(make):
     assert (one.knowledge > 0).all()
 
 
+@pytest.mark.parametrize(("rate", "hidden"), [(0.5, 4), (0.1, 16), (0.02, 100), (0.01, 20)])
+def test_draws_of_which_many_are_alike_by_chance_are_not_refused(rate, hidden):
+    program = dropout(rate, hidden)
+    for _ in range(3):
+        lower(program, raw(program))
+
+
 def test_a_graph_takes_as_many_bytes_for_many_draws_as_for_few():
     few, many = (lower(images(count), raw(images())) for count in (2, 60))
     small, large = (len(each.graph) + sum(w.nbytes for w in each.weights.values()) for each in (few, many))
@@ -88,7 +94,7 @@ def test_dropout_in_training_mode_is_refused_where_the_runtime_removes_it():
 
     torch.manual_seed(0)
     program = make_program("by hand", ByHand(), 10, units(6), (6,), draws=True)
-    with pytest.raises(ExportError, match="ONNX Runtime draws the same twice where PyTorch does not"):
+    with pytest.raises(ExportError, match="ONNX Runtime draws the same in each call, and PyTorch does not"):
         lower(program, raw(program))
 
 

@@ -1,5 +1,7 @@
 """Whether an engine draws what PyTorch draws: of programs that answer otherwise in each call, moments are compared."""
 
+import math
+
 import numpy as np
 
 from bitsback.errors import ExportError
@@ -10,7 +12,7 @@ INPUTS = 4
 _DRAWS = 400
 _ERRORS = 8  # standard errors: of some dozens of numbers from 20 calls, one in millions is as far off by chance
 _ROUNDING = 1e-4
-_RATIO = 1.25  # seven standard errors of a standard deviation over 400 draws
+_DEVIATIONS = 5  # standard errors of a variance, as the draws themselves show them: dropout's are far from normal
 
 
 def calls(count: int) -> int:
@@ -27,17 +29,29 @@ def check_spread(engine: str, expected: np.ndarray, found: np.ndarray) -> None:
         found: The engine's.
 
     Raises:
-        ExportError: The same was drawn twice, or the standard deviation is another.
+        ExportError: Each call draws the same, or the variance is another than chance explains.
     """
-    draws = found.reshape(-1, *found.shape[2:])
-    if len(np.unique(draws.reshape(len(draws), -1), axis=0)) < len(draws):
-        raise ExportError(f"{engine} draws the same twice where PyTorch does not; the export has lost uncertainty")
-    right, got = (float(np.sqrt(each.reshape(-1, *each.shape[2:]).var(0).mean())) for each in (expected, found))
-    if not right / _RATIO <= got <= right * _RATIO:
+    if _alike(found) and not _alike(expected):
         raise ExportError(
-            f"the spread over draws is {got:.3g} on average under {engine} and {right:.3g} in PyTorch; the export has lost "
-            "uncertainty"
+            f"{engine} draws the same in each call, and PyTorch does not; the export has lost uncertainty"
         )
+    (right, error), (got, other) = _variance(expected), _variance(found)
+    if abs(got - right) > _DEVIATIONS * math.hypot(error, other) + _ROUNDING * right:
+        raise ExportError(
+            f"the spread over draws is {math.sqrt(got):.3g} on average under {engine} and {math.sqrt(right):.3g} in PyTorch; "
+            "the export has lost uncertainty"
+        )
+
+
+def _alike(calls: np.ndarray) -> bool:
+    return all(np.array_equal(each, calls[0]) for each in calls)
+
+
+def _variance(calls: np.ndarray) -> tuple[float, float]:
+    """Over all draws, on average over answers, and its standard error."""
+    draws = calls.reshape(-1, *calls.shape[2:]).astype(np.float64)
+    squares = np.square(draws - draws.mean(0)).mean((1, 2))
+    return float(squares.mean()), float(squares.std() / math.sqrt(len(squares)))
 
 
 def check_means(engine: str, expected: list[Outputs], found: list[Outputs]) -> float:

@@ -4,6 +4,7 @@ The graph keeps its large tensors as initializers of its main graph, each marked
 location "weights"; offsets are not needed. Every session gets them by name.
 """
 
+import secrets
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -77,6 +78,8 @@ class _Loaded:
         try:
             return Outputs(*self._answered(np.ascontiguousarray(x, np.float32)))
         except Exception as error:
+            if isinstance(error, MemoryError):
+                raise
             raise ArtifactError(f"the program fails on an input of shape {x.shape}: {_first_line(error)}") from error
 
     def _answered(self, inputs: np.ndarray) -> Sequence[np.ndarray]:
@@ -101,11 +104,16 @@ class Session(_Loaded):
 
 
 class Swapped(_Loaded):
-    """A program of one member, which is run on one after the other."""
+    """A program of one member, which is run on one after the other.
+
+    Attributes:
+        members: those that there are.
+        has_noise: whether it gives the noise of a regression.
+    """
 
     def __init__(self, engine: Any, weights: Mapping[str, np.ndarray], members: Members) -> None:
         super().__init__(engine, weights)
-        self._members = members
+        self.members, self.has_noise = members, len(engine.get_outputs()) > 1
 
     def bound(self, x: np.ndarray) -> "Again":
         """One batch to be answered again and again.
@@ -119,7 +127,7 @@ class Swapped(_Loaded):
         return Again(self, np.ascontiguousarray(x, np.float32))
 
     def _answered(self, inputs: np.ndarray) -> Sequence[np.ndarray]:
-        return self._members.each(lambda tensors: self._engine.run(None, {INPUT: inputs, **tensors}))
+        return self.members.each(lambda tensors: self._engine.run(None, {INPUT: inputs, **tensors}))
 
 
 class Again:
@@ -167,6 +175,9 @@ def open_program(
             f"members is {members}, and the program asks all of its members at once; "
             'pack it with form.layout = "swapped", to ask fewer'
         )
+    missing = [name for name in mapped if name not in weights]
+    if missing:
+        raise ArtifactError(f"the program is to be given members' {missing[0]!r}, which the artifact does not hold")
     stacks = {name: weights[name] for name in mapped}
     weights = {name: each for name, each in weights.items() if name not in stacks}
     _check_external(external_tensors(program), weights)
@@ -174,8 +185,8 @@ def open_program(
 
     options = _options(onnxruntime, threads)
     arrays = {name: np.asarray(array, order="C") for name, array in weights.items()}
-    if seed is not None:
-        onnxruntime.set_seed(seed)  # which sessions take when they are made
+    # Sessions take it when they are made, and it stays: without one of its own, this would go on with that of another.
+    onnxruntime.set_seed(secrets.randbits(62) if seed is None else seed)
     try:
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()]
         if values:
@@ -235,16 +246,16 @@ def _check_signature(engine: Any) -> None:
 
 def _taken(engine: Any, stacks: Mapping[str, np.ndarray]) -> dict[str, list[Any]]:
     # The shape of what a program of one member takes of each of the stacks.
-    first, *further = engine.get_inputs()
-    if (first.name, first.type) != (INPUT, "tensor(float)") or {each.name for each in further} != {*stacks}:
-        names = [each.name for each in (first, *further)]
+    inputs = engine.get_inputs()
+    names = [each.name for each in inputs]
+    if names[:1] != [INPUT] or {*names[1:]} != {*stacks} or inputs[0].type != "tensor(float)":
         raise ArtifactError(f"the program's inputs are {names}; they must be {[INPUT, *stacks]}")
     outputs = [(each.name, each.type) for each in engine.get_outputs()]
     if outputs not in ([(ANSWERS, "tensor(float)")], [(ANSWERS, "tensor(float)"), (NOISE, "tensor(float)")]):
         raise ArtifactError(
             f"the outputs of a program of one member are {outputs}; they must be {ANSWERS}, and {NOISE}"
         )
-    return {each.name: each.shape for each in further}
+    return {each.name: each.shape for each in inputs[1:]}
 
 
 def _first_line(error: Exception) -> str:

@@ -20,6 +20,7 @@ class Members:
     """The tensors of an ensemble's members.
 
     Attributes:
+        whole: how many there are.
         count: how many of them are asked.
     """
 
@@ -28,7 +29,7 @@ class Members:
     ) -> None:
         # Raises ArtifactError where the stacks `[S, *shape]` do not fit one another or what the graph takes, RecipeError where
         # there are fewer than are asked.
-        sizes = {len(each) if each.ndim else 0 for each in stacks.values()}
+        sizes = {len(each) if each.ndim and each.size else 0 for each in stacks.values()}
         for name, each in stacks.items():
             if list(each.shape[1:]) != list(shapes[name]):
                 raise ArtifactError(
@@ -37,7 +38,7 @@ class Members:
                 )
         if len(sizes) != 1 or 0 in sizes:
             raise ArtifactError(f"the artifact's tensors are of {', '.join(map(str, sorted(sizes)))} members")
-        self.count = sizes.pop()
+        self.whole = self.count = sizes.pop()
         if asked is not None:
             if not 1 <= asked <= self.count:
                 raise RecipeError(f"members is {asked}; it must be from 1 to {self.count}, as many as there are")
@@ -50,7 +51,7 @@ class Members:
         Args:
             run: One member's tensors, by name, to its answers [B, C], and the noise variance [D] of a regression.
         """
-        found = [run({name: stack[index] for name, stack in self._stacks.items()}) for index in range(self.count)]
+        found = [run({name: stack[index, ...] for name, stack in self._stacks.items()}) for index in range(self.count)]
         answers = np.stack([each[0] for each in found])
         return classify(answers) if len(found[0]) == 1 else regress(answers, found[0][1])
 
