@@ -199,17 +199,10 @@ class Recipe:
             self._check_nothing_fitted()
         check(drawn, "form.name", self.form.name, "'point' where inference.method is 'point': nothing can be drawn")
         if listed is not None or self.inference.method == "point":
-            right = (
-                f"another form where inference.method is '{self.inference.method}', which leaves nothing to draw anew"
-            )
-            check(self.form.name != "stochastic", "form.name", self.form.name, right)
+            where = f"where inference.method is '{self.inference.method}', which leaves nothing to draw anew"
             forms = list(self.evaluate.forms)
-            check(
-                "stochastic" not in forms,
-                "evaluate.forms",
-                forms,
-                right.replace("another form", "without 'stochastic'"),
-            )
+            check(self.form.name != "stochastic", "form.name", self.form.name, f"another form {where}")
+            check("stochastic" not in forms, "evaluate.forms", forms, f"without 'stochastic' {where}")
 
     def _check_moves(self) -> None:
         """What a method brings of its own is not asked for in [fit] too."""

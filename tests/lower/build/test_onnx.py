@@ -98,8 +98,8 @@ def small() -> Program:
 @pytest.fixture(scope="module")
 def exported(small):
     """What the exporter makes of it, asked for once; each call gives a copy."""
-    text = build._export(small).SerializeToString()
-    return lambda _: onnx.load_from_string(text)
+    text = build._export(small, (build.INPUT,), (*build.OUTPUTS, build.ANSWERS)).SerializeToString()
+    return lambda *_: onnx.load_from_string(text)
 
 
 def test_large_weights_are_outside_and_small_ones_inside_and_no_origin_is_told(small, exported, monkeypatch):

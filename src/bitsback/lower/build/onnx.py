@@ -61,22 +61,32 @@ def lower(program: Program, inputs: np.ndarray) -> Lowered:
         return _lower_one_member(program, inputs)
     model = _export(program, (INPUT,), (*OUTPUTS, ANSWERS))
     weights = _externalize(model)
-    answers = _Answers(model, weights)
-    batch = np.ascontiguousarray(inputs[: drawn.INPUTS] if program.draws else inputs, np.float32)
-    calls = range(drawn.calls(program.members) if program.draws else 1)
-    asked = [_asked(program, batch) for _ in calls]
-    spread = np.stack([each for _, each in asked]), np.stack([answers(batch) for _ in calls])
     if program.draws:
-        drawn.check_spread("ONNX Runtime", *spread)
-    else:
-        _check_spread(*(each[0] for each in spread))
+        return _lower_drawing(program, model, weights, inputs[: drawn.INPUTS])
+    batch = np.ascontiguousarray(inputs, np.float32)
+    expected, answers = _asked(program, batch)
+    _check_spread(answers, _Answers(model, weights)(batch))
+    graph = _without_answers(model)
+    found = open_program(graph, weights).run(batch)
+    return Lowered(graph, weights, check_same(program, "ONNX Runtime", expected, found))
+
+
+def _without_answers(model: onnx.ModelProto) -> bytes:
     del model.graph.output[len(OUTPUTS) :]
-    graph = model.SerializeToString()
-    session, expected = open_program(graph, weights), [each for each, _ in asked]
-    found = [session.run(batch) for _ in calls]
-    if program.draws:
-        return Lowered(graph, weights, drawn.check_means("ONNX Runtime", expected, found))
-    return Lowered(graph, weights, check_same(program, "ONNX Runtime", expected[0], found[0]))
+    return model.SerializeToString()
+
+
+def _lower_drawing(
+    program: Program, model: onnx.ModelProto, weights: dict[str, np.ndarray], inputs: np.ndarray
+) -> Lowered:
+    """Of a program that draws anew in each call, many of which are compared."""
+    batch, calls = np.ascontiguousarray(inputs, np.float32), range(drawn.calls(program.members))
+    asked, answers = [_asked(program, batch) for _ in calls], _Answers(model, weights)
+    drawn.check_spread("ONNX Runtime", np.stack([each for _, each in asked]), np.stack([answers(batch) for _ in calls]))
+    graph = _without_answers(model)
+    session = open_program(graph, weights)
+    difference = drawn.check_means("ONNX Runtime", [each for each, _ in asked], [session.run(batch) for _ in calls])
+    return Lowered(graph, weights, difference)
 
 
 def _lower_one_member(program: Program, inputs: np.ndarray) -> Lowered:
