@@ -1,6 +1,7 @@
 """What holds for every file: sizes, names, the public list, and what the two environments may have."""
 
 import ast
+import fnmatch
 import io
 import json
 import re
@@ -199,3 +200,10 @@ def test_the_plain_install_predicts_what_the_host_predicts(tmp_path: Path) -> No
     assert {each["abstain"] for each in found} == {True, False}
     for name in ("total", "data", "knowledge"):
         np.testing.assert_allclose([each[name] for each in found], getattr(expected, name), rtol=1e-4, atol=1e-6)
+
+
+def test_no_folder_of_tests_is_left_out(pytestconfig: pytest.Config) -> None:
+    left_out = pytestconfig.getini("norecursedirs")
+    folders = {part for path in PYTHON for part in path.relative_to(ROOT).parts[:-1]}
+    assert "build" in folders
+    assert not {folder for folder in folders if any(fnmatch.fnmatch(folder, pattern) for pattern in left_out)}
