@@ -2,8 +2,10 @@
 
     python -m examples.shared_ensemble.structures --data DIR     about half an hour; rows go to results/structures.jsonl
 
-An MLP 784-300-100-10 on MNIST, eight members, each source at six densities. Every way gets the library's own settings and about
-as many epochs under its masks; none was tuned. What was fitted is kept in runs/structures, so that a killed run goes on.
+An MLP 784-300-100-10 on MNIST, eight members, each source at six densities, with the library's own settings; none was tuned. What
+is pruned in cycles has six epochs at each density, on top of those at the denser ones; so have members that follow one structure
+("followed"), and each member in a structure of its own. Other members have six epochs from their dense weights. What was fitted is
+kept in runs/structures, so that a killed run goes on.
 """
 
 import argparse
@@ -32,7 +34,7 @@ from examples.shared_ensemble.__main__ import FIGURES, ROOT
 JOURNAL, RUNS = ROOT / "results" / "structures.jsonl", ROOT / "runs" / "structures"
 KEPT = (0.2, 0.1, 0.05, 0.03, 0.02, 0.01)
 MEMBERS, DENSE, RECOVERY = 8, 15, 6
-PARTS = ("snr", "magnitude", "own", "members")
+PARTS = ("snr", "magnitude", "own", "followed", "members")
 MAGNITUDE = bitsback.Choice(saliency="magnitude")
 BLOCKS = replace(MAGNITUDE, block=(4, 1))
 Tensors = list[Params]
@@ -142,9 +144,13 @@ def rows(study: Study, parts: Sequence[str] = PARTS) -> Iterator[list[Measuremen
         rewound = dict(zip(KEPT, study.rewound(early, dense), strict=True))
         yield from _sampled(study, "magnitude", structures)
         yield from _sampled(study, "rewound", rewound)
+    if not {"members", "followed"} & {*parts}:
+        return
+    members = study.fit("members", bitsback.DeepEnsemble(MEMBERS), DENSE)
+    if "followed" in parts:
+        yield from _inside(study, "followed", members, structures)
     if "members" in parts:
         blocks = dict(zip(KEPT, study.sparser("blocks", dense, bitsback.Point(), BLOCKS), strict=True))
-        members = study.fit("members", bitsback.DeepEnsemble(MEMBERS), DENSE)
         yield study.row("dense_members", 1.0, members, [drawn(members)])
         yield study.row("dense_member", 1.0, members, [[one] for one in drawn(members)])
         yield from _inside(study, "shared", members, structures)
@@ -172,11 +178,13 @@ def _sampled(study: Study, source: str, structures: dict[float, FittedNetwork]) 
 def _inside(
     study: Study, name: str, members: FittedNetwork, structures: dict[float, FittedNetwork]
 ) -> Iterator[list[Measurement]]:
+    began = members
     for kept, structure in structures.items():
-        pruned = bitsback.prune(members, masks=structure.masks)
+        pruned = bitsback.prune(began, masks=structure.masks)
         inside = study.fit(f"members-{name}-{kept}", bitsback.DeepEnsemble(MEMBERS), RECOVERY, pruned)
         yield study.row(f"members_{name}", kept, inside, [drawn(inside)])
         yield study.row(f"member_{name}", kept, inside, [[one] for one in drawn(inside)])
+        began = inside if name == "followed" else members
 
 
 def _each_by_itself(study: Study) -> Iterator[list[Measurement]]:
