@@ -2,10 +2,10 @@
 
     python -m examples.shared_ensemble.structures --data DIR     about half an hour; rows go to results/structures.jsonl
 
-An MLP 784-300-100-10 on MNIST, eight members, each source at six densities, with the library's own settings; none was tuned. What
-is pruned in cycles has six epochs at each density, on top of those at the denser ones; so have members that follow one structure
-("followed"), and each member in a structure of its own. Other members have six epochs from their dense weights. What was fitted is
-kept in runs/structures, so that a killed run goes on.
+An MLP 784-300-100-10 on MNIST, eight members, each source at six densities, with the library's own settings; none was tuned.
+What is pruned in cycles has six epochs at each density, on top of those at the denser ones; so have members that follow one
+structure ("followed"), and each member in a structure of its own. Other members have six epochs from their dense weights. What
+was fitted is kept in runs/structures, so that a killed run goes on.
 """
 
 import argparse
