@@ -258,7 +258,7 @@ def made(rows: Sequence[Measurement]) -> str:
     head = ["case", "way", "file, kB", "memory, kB", "loaded in, ms", "µs a call, quartiles", "beside the logits"]
     lines = [
         [case, WAYS[way], *(_cell(each, *how) for how in _COLUMNS.items()), _spread(each, "latency", 1e6, 0),
-         _spread(each, "latency_ratio", 1.0, 2), *(_cell(each, *how) for how in _SHOWN.items())]
+         "1" if way == "logits" else _spread(each, "latency_ratio", 1.0, 2), *(_cell(each, *how) for how in _SHOWN.items())]
         for (case, way), each in found.items()
     ]  # fmt: skip
     return table([*head, "accuracy, %", "NLL, nats", "OOD AUROC, knowledge"], lines)
@@ -276,7 +276,7 @@ def _cell(found: Mapping[str, Measurement], what: str, how: tuple[float, int]) -
 def _spread(found: Mapping[str, Measurement], what: str, scale: float, digits: int) -> str:
     row = found.get(what)
     if row is None or row.value is None:
-        return "1" if what == "latency_ratio" else ""
+        return ""
     low, high = (f"{scale * each:,.{digits}f}" for each in row.spread or (row.value, row.value))
     return f"{scale * row.value:,.{digits}f} ({low}–{high})"
 
