@@ -166,7 +166,7 @@ def draw(results: Path) -> str:
         figure = Figure(figsize=(9.6, 4.6), facecolor="white")
         FigureCanvasSVG(figure)
         for place, panel in enumerate(PANELS):
-            _paint(figure.add_axes((0.07 + 0.49 * place, 0.24, 0.42, 0.66)), panel.title, points(panel, results))
+            _paint(figure.add_axes((0.08 + 0.49 * place, 0.24, 0.41, 0.66)), panel.title, points(panel, results))
         marks = [Line2D([], [], color=form.colour, marker=form.marker, linestyle="", label=form.name) for form in FORMS]
         figure.legend(handles=marks, loc="lower center", ncol=3, frameon=False)
         buffer = io.BytesIO()
