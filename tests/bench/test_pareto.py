@@ -5,13 +5,13 @@ import pytest
 from bench import pareto
 from bench.pareto import ONE, PASS, STACKED, STRUCTURE, Panel, Point, best, draw, points
 from bitsback.errors import DataError
-from bitsback.measure.journal import Journal, Measurement
+from bitsback.measure.journal import Journal, Measurement, Scalar
 
 PANEL = Panel("MLP", "mlp-mnist", "mlp500-mnist", {"mlp500-mnist": ""})
 
 
-def row(what: str, value: float, **of: object) -> Measurement:
-    return Measurement(what, value, "1", of)  # type: ignore[arg-type]
+def row(what: str, value: float, **of: Scalar) -> Measurement:
+    return Measurement(what, value, "1", of)
 
 
 @pytest.fixture

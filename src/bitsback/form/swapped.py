@@ -19,6 +19,7 @@ from bitsback.given.stacked import Stack
 
 PREFIX = "member/"
 """How the names of inputs begin that take a member's tensors."""
+NO_LIBRARY = 'an ensemble with swapped members has no native library; one with form.layout = "stacked" has'
 
 
 def swapped(network: Network, drawn: Mapping[str, Stack | StoredStack], fixed: Params, units: Units) -> Program:

@@ -108,9 +108,9 @@ def check_form(name: str, libraries: Sequence[Wanted], layout: str = "stacked") 
         ExportError: It is neither the point, the ensemble nor the propagated form.
     """
     if libraries and (name, layout) == ("ensemble", "swapped"):
-        raise ExportError(
-            'an ensemble with swapped members has no native library; one with form.layout = "stacked" has'
-        )
+        from bitsback.form.swapped import NO_LIBRARY
+
+        raise ExportError(NO_LIBRARY)
     if libraries and name not in _FORMS:
         raise ExportError(f"the {name} form has no native library; there is one of the {', '.join(_FORMS)} forms")
 

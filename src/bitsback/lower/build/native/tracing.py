@@ -12,6 +12,7 @@ from torch.fx import Node
 from bitsback.errors import ExportError
 from bitsback.form.members import StoredStack
 from bitsback.form.program import Program
+from bitsback.form.swapped import NO_LIBRARY
 from bitsback.given.network import Network
 from bitsback.given.stacked import Stack
 from bitsback.lower.build.native.compact import factored as compact_factored
@@ -40,7 +41,7 @@ def plan_of(program: Program) -> Plan:
     members: Any = program.module.members
     values: Mapping[str, Value] | None = getattr(members, "values", None)
     if program.swapped:
-        raise ExportError("an ensemble with swapped members has no native library; one with stacked members has")
+        raise ExportError(NO_LIBRARY)
     if values is None:
         raise ExportError(
             f"the {program.form} form has no native library; there is one of the point, ensemble and propagated forms"
