@@ -114,5 +114,6 @@ REFUSED = [
 @pytest.mark.parametrize(("make", "shape", "said"), REFUSED)
 def test_an_operator_that_cannot_be_mapped_is_named(make, shape, said):
     network = trace(make(), shape)
+    program = EnsembleForm(3).program(network, posterior_over(network), units(shape))
     with pytest.raises(ExportError, match=f"the operator {said} .*needs no mapping"):
-        EnsembleForm(3).program(network, posterior_over(network), units(shape))
+        _ = program.exported

@@ -41,7 +41,7 @@ class Form(Protocol):
 
         Raises:
             RecipeError: a setting is out of range, or the posterior has nothing that the form needs.
-            ExportError: an operator of the network is one that the form cannot have, or the export fails.
+            ExportError: an operator of the network is one that the form cannot have.
         """
         ...
 

@@ -65,7 +65,7 @@ class EnsembleForm:
         Raises:
             RecipeError: fewer than two members are asked for, they are to be stored in an unknown way, or all would be the same
                 for want of a random weight.
-            ExportError: an operator of the network cannot be mapped over members, or the export fails.
+            ExportError: an operator of the network cannot be mapped over members.
         """
         if self.layout == "swapped":
             return swapped(network, self._stored(posterior), posterior.fixed, units)

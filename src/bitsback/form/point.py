@@ -37,11 +37,7 @@ class PointForm:
         return VOTES
 
     def program(self, network: Network, posterior: Posterior, units: Units) -> Program:
-        """The program of the network at the posterior mean.
-
-        Raises:
-            ExportError: it cannot be exported.
-        """
+        """The program of the network at the posterior mean."""
         return build("point", self.members(network, posterior, units), 1, units, network.input_shape)
 
     def members(self, network: Network, posterior: Posterior, _units: Units) -> Members:

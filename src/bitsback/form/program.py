@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -63,7 +64,7 @@ class Program:
         members: how many members vote.
         input_shape: the shape of one input.
         module: the program as a module: `forward` gives `Outputs`, `answers` the members' answers `[S, B, C]`.
-        exported: the same for any batch size, with outputs `mean, total, data, knowledge` and the members' answers.
+        graph: what is exported of it.
         draws: whether it draws anew in each call, so that no two answer alike.
         swapped: where what is exported is one member, whose answers `[B, C]` it gives: what the members have of each of its
             further inputs, `[S, *shape]` by name.
@@ -75,10 +76,29 @@ class Program:
     members: int
     input_shape: tuple[int, ...]
     module: "Predict"
-    exported: ExportedProgram
+    graph: nn.Module
     draws: bool = False
     swapped: Mapping[str, Tensor] = field(default_factory=dict)
     temperature: float | None = 1.0
+
+    @cached_property
+    def exported(self) -> ExportedProgram:
+        """Its graph for any batch size, with outputs `mean, total, data, knowledge` and the members' answers.
+
+        Of swapped members it is one member's, with the outputs that `form.swapped` says. It takes seconds, and is made when it
+        is first asked for.
+
+        Raises:
+            ExportError: `torch.export` refuses it, or an operator can be mapped over members for one batch size only.
+        """
+        inputs, shapes = (torch.zeros(3, *self.input_shape),), ({0: Dim.DYNAMIC},)
+        if self.swapped:
+            further = tuple(each[0] for each in self.swapped.values())
+            inputs, shapes = (*inputs, further), (*shapes, (None,) * len(further))
+        try:
+            return torch.export.export(self.graph, inputs, dynamic_shapes=shapes, strict=False)
+        except Exception as error:
+            raise ExportError(f"the {self.form} form cannot be exported: {first_line(error)}") from error
 
 
 class Predict(nn.Module):
@@ -148,14 +168,9 @@ def build(
     reading: Reading = VOTES,
     draws: bool = False,
 ) -> Program:
-    """Exports a form as a program.
-
-    Raises:
-        ExportError: `torch.export` refuses it.
-    """
+    """A form as a program."""
     module = predicting(members, units, len(input_shape), reading)
-    exported = export(form, _WithAnswers(module), input_shape)
-    return Program(form, units, count, input_shape, module, exported, draws)
+    return Program(form, units, count, input_shape, module, _WithAnswers(module).eval(), draws)
 
 
 def predicting(members: Members, units: Units, axes: int, reading: Reading = VOTES) -> Predict:
@@ -164,29 +179,3 @@ def predicting(members: Members, units: Units, axes: int, reading: Reading = VOT
     for parameter in module.parameters():
         parameter.requires_grad_(False)
     return module.eval()
-
-
-def export(
-    form: str, module: nn.Module, input_shape: tuple[int, ...], further: tuple[Tensor, ...] = ()
-) -> ExportedProgram:
-    """A module as an exported program for any batch size.
-
-    Args:
-        form: What an error calls it.
-        module: Takes inputs `[B, *input_shape]`, and a tuple of further ones where there are some.
-        input_shape: Of one input.
-        further: Examples of these, whose shapes are fixed.
-
-    Raises:
-        ExportError: `torch.export` refuses it.
-    """
-    example = torch.zeros(3, *input_shape)
-    given, shapes = (
-        ((example, further), ({0: Dim.DYNAMIC}, (None,) * len(further)))
-        if further
-        else ((example,), ({0: Dim.DYNAMIC},))
-    )
-    try:
-        return torch.export.export(module.eval(), given, dynamic_shapes=shapes, strict=False)
-    except Exception as error:
-        raise ExportError(f"the {form} form cannot be exported: {first_line(error)}") from error

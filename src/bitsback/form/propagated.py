@@ -83,7 +83,7 @@ class PropagatedForm:
 
         Raises:
             RecipeError: a setting is out of range, no weight is random, or a variance is negative or not a number.
-            ExportError: an operator of the network has no rule, or the export fails.
+            ExportError: an operator of the network has no rule.
         """
         module = self.members(network, posterior, units)
         module(torch.zeros(2, *network.input_shape))

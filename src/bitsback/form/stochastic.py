@@ -62,7 +62,7 @@ class StochasticForm:
 
         Raises:
             RecipeError: fewer than two draws are asked for, the posterior is a list of values, or no weight is random.
-            ExportError: an operator of the network cannot be mapped over draws, or the export fails.
+            ExportError: an operator of the network cannot be mapped over draws.
         """
         drawn = self._drawn(network, posterior)
         drawn(torch.zeros(2, *network.input_shape))

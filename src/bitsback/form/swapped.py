@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from bitsback.form.members import StoredStack, unstored
 from bitsback.form.one_by_one import asked, members_of
-from bitsback.form.program import Predict, Program, Units, buffer_names, export, predicting
+from bitsback.form.program import Predict, Program, Units, buffer_names, predicting
 from bitsback.given.network import Network
 from bitsback.given.params import Params
 from bitsback.given.stacked import Stack
@@ -30,9 +30,6 @@ def swapped(network: Network, drawn: Mapping[str, Stack | StoredStack], fixed: P
         drawn: What differs between members, by name.
         fixed: What all share, by name.
         units: What ties the network to the user's units.
-
-    Raises:
-        ExportError: `torch.export` refuses it.
     """
     values = {name: unstored(each).tensor for name, each in drawn.items()}
     order = evenly(len(next(iter(values.values()))))
@@ -40,10 +37,8 @@ def swapped(network: Network, drawn: Mapping[str, Stack | StoredStack], fixed: P
     module = predicting(members, units, len(network.input_shape))
     one = _OneMember(module, network, drawn, fixed)
     stacks = {name: _as_stored(drawn[name]).detach()[order] for name in one.drawn}
-    examples = tuple(each[0].contiguous() for each in stacks.values())
-    exported = export("ensemble", one, network.input_shape, examples)
     given = {PREFIX + name: each.contiguous() for name, each in stacks.items()}
-    return Program("ensemble", units, len(order), network.input_shape, module, exported, swapped=given)
+    return Program("ensemble", units, len(order), network.input_shape, module, one.eval(), swapped=given)
 
 
 def evenly(count: int) -> list[int]:

@@ -124,9 +124,10 @@ def _may_fold(node: ir.Node) -> bool | None:
 
 
 def _export(program: Program, inputs: Sequence[str], outputs: Sequence[str]) -> onnx.ModelProto:
+    exported = program.exported
     try:
         with _quiet():
-            result = torch.onnx.export(program.exported, (), dynamo=True, verbose=False, optimize=False)
+            result = torch.onnx.export(exported, (), dynamo=True, verbose=False, optimize=False)
             if result is not None:
                 optimize_ir(result.model, should_fold=_may_fold)
     except Exception as error:
