@@ -38,11 +38,11 @@ def root(var: Tensor, shared: Tensor) -> Tensor:
     count = var.shape[-1]
     diagonal = torch.eye(count, dtype=var.dtype)
     left = shared * (1 - diagonal) + var.unsqueeze(-1) * diagonal
-    rows = []
-    for each in range(count):
-        row = left[:, each]
-        pivot, least = row[:, each], LEAST * var[:, each]
-        row = row * torch.where(pivot > least, torch.rsqrt(torch.maximum(pivot, least) + _TINY), 0).unsqueeze(-1)
+    rows, least = [], LEAST * var
+    for each, bound in enumerate(least.split(1, -1)):
+        row = left.select(1, each)
+        pivot = row.narrow(-1, each, 1)
+        row = row * torch.where(pivot > bound, torch.rsqrt(torch.maximum(pivot, bound) + _TINY), 0)
         left = left - row.unsqueeze(-1) * row.unsqueeze(-2)
         rows.append(row)
     return torch.stack(rows, 1)

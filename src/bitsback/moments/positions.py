@@ -13,6 +13,7 @@ and a rectified pair of normals with correlation ρ has the covariance ρ Φ Φ'
 expansion of Price's theorem, IRE Transactions on Information Theory 1958).
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -62,15 +63,14 @@ def _taps(mean: Tensor, sizes: Sequence[int], how: Convolution) -> tuple[Tensor,
     inside = functional.pad(torch.ones_like(mean[:1, :1]), border)
     gaps, strides = _pair(how.dilation), _pair(how.stride)
     counts = [(padded.shape[a - 2] - gaps[a] * (sizes[a] - 1) - 1) // strides[a] + 1 for a in (0, 1)]
+    window = torch.ones(1, 1, *counts, dtype=mean.dtype) / math.prod(counts)
 
-    def average(tensor: Tensor, row: int, column: int) -> Tensor:
-        rows, columns = (start * gap for start, gap in zip((row, column), gaps, strict=True))
-        part = tensor[..., rows : rows + strides[0] * (counts[0] - 1) + 1 : strides[0], :]
-        return part[..., columns : columns + strides[1] * (counts[1] - 1) + 1 : strides[1]].mean(_POSITIONS)
+    def averages(tensor: Tensor) -> Tensor:
+        """What a kernel's tap sees, a convolution with the parts of kernel and input exchanged sees at the tap's place."""
+        seen = functional.conv2d(tensor.flatten(0, 1).unsqueeze(1), window, stride=gaps, dilation=strides)
+        return seen[:, 0, : sizes[0], : sizes[1]].unflatten(0, tensor.shape[:2])
 
-    places = [(row, column) for row in range(sizes[0]) for column in range(sizes[1])]
-    averages, shares = (torch.stack([average(each, *place) for place in places], -1) for each in (padded, inside))
-    return averages.unflatten(-1, tuple(sizes)), shares.unflatten(-1, tuple(sizes))[0, 0]
+    return averages(padded), averages(inside)[0, 0]
 
 
 def _border(sizes: Sequence[int], how: Convolution) -> list[int]:
