@@ -1,5 +1,6 @@
 """A packed file is tuned: what is put into it, and what stays."""
 
+import functools
 from dataclasses import replace
 from functools import partial
 
@@ -152,10 +153,15 @@ def test_a_library_that_answers_otherwise_is_not_written(path, database, monkeyp
     assert len(database.read()) == 12
 
 
+@functools.cache
+def library_before():
+    return build(plan(), runnable()[0], [Entry(batch) for batch in (5, 4, 3)])
+
+
 @pytest.mark.parametrize("wrong", [5, 4, 3])
 def test_every_function_of_a_new_library_is_compared(wrong):
-    whole, entries = plan(), [Entry(batch) for batch in (5, 4, 3)]
-    old = build(whole, runnable()[0], entries)
+    whole, old = plan(), library_before()
+    entries = old.entries
     other = whole.changed({0: replace(whole.steps[0], factor=9.0)})
     made = {
         each.name: function(of, arrange(of, each.batch), each.name)

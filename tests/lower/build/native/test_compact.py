@@ -52,9 +52,9 @@ def test_what_is_stored_in_fewer_bytes_is_recognized_and_answers_the_same(stored
         products = [step for step in plan.steps if isinstance(step, Product)]
         assert all(isinstance(step.weights.var, KINDS[stored]) for step in products)
         inputs = inputs_of(shape, 3)
-        entries = [Entry(1), Entry(2)]
         one, other = (
-            open_library(each, build(each, runnable()[0], entries)).run(inputs) for each in (plan, spelled_out(plan))
+            open_library(each, build(each, runnable()[0], entries)).run(inputs)
+            for each, entries in ((plan, [Entry(1), Entry(2)]), (spelled_out(plan), [Entry(3)]))
         )
         for found, right in zip(one, other, strict=True):
             np.testing.assert_allclose(found, right, rtol=2e-5, atol=2e-6)

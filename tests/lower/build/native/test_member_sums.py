@@ -8,7 +8,7 @@ from bitsback.form.ensemble import EnsembleForm
 from bitsback.form.program import Units
 from bitsback.given.network import trace
 from bitsback.given.normalization import Normalization
-from bitsback.given.reference import REFERENCE
+from bitsback.given.reference import resnet
 from bitsback.lower.build.native.tracing import plan_of
 from bitsback.lower.run.native.library import Entry
 from bitsback.lower.run.native.plan import Sum
@@ -36,7 +36,7 @@ class Added(nn.Module):
     ("make", "shape", "common"),
     [
         (Added, (8,), ["first.*"]),
-        (lambda: REFERENCE["resnet-20"]((3, 8, 8), 10), (3, 8, 8), ["conv1.*", "layer1.*"]),
+        (lambda: resnet((3, 8, 8), 10, depth=8), (3, 8, 8), ["conv1.*", "layer1.*"]),
     ],
 )
 def test_what_all_have_in_common_is_added_to_every_member(make, shape, common, members):
@@ -48,7 +48,7 @@ def test_what_all_have_in_common_is_added_to_every_member(make, shape, common, m
     sums = [step for step in plan.steps if isinstance(step, Sum)]
     assert {each.width for each in sums} >= {1, plan.width}
     assert any(each.rectified for each in sums)
-    check(of, [Entry(3), Entry(1)], atol=1e-5)  # 20 layers whose logits are near 30, and entropies of their softmax
+    check(of, [Entry(3), Entry(1)], atol=1e-5)  # 8 layers whose logits are near 30, and entropies of their softmax
     again = plan_from(*plan_record(plan))
     assert again.steps[-1].target == plan.steps[-1].target
     assert [step for step in again.steps if isinstance(step, Sum)] == sums

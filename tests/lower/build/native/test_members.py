@@ -1,5 +1,6 @@
 """Ensembles whose members share what they keep, as native code: against PyTorch in float64."""
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -54,12 +55,19 @@ NETWORKS = {
 }
 
 
+@functools.cache
+def traced(make, shape):
+    """A network, which takes longer to trace than a small library to compile."""
+    torch.manual_seed(0)
+    return trace(make(), shape)
+
+
 def program(
     name, members=3, member_weights="int8", sparsity=0.8, task="classification", change=lambda posterior: posterior
 ):
-    torch.manual_seed(0)
     make, shape = NETWORKS[name] if isinstance(name, str) else name
-    network = trace(make(), shape)
+    network = traced(make, shape)
+    torch.manual_seed(0)
     posterior = change(posterior_over(network, std=0.1))
     pruned = prune(
         posterior, masks_for(posterior, Policy(Choice(sparsity=sparsity, scope="layer", saliency="magnitude")))

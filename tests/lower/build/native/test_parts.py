@@ -10,7 +10,7 @@ from bitsback.form.ensemble import EnsembleForm
 from bitsback.form.program import Units
 from bitsback.given.network import trace
 from bitsback.given.normalization import Normalization
-from bitsback.given.reference import REFERENCE
+from bitsback.given.reference import resnet
 from bitsback.lower.build.native.lowering import lower
 from bitsback.lower.build.native.tracing import plan_of
 from bitsback.lower.run.native.library import Entry, Library
@@ -45,7 +45,7 @@ def test_a_regression_over_maps():
 
 @pytest.mark.parametrize("together", [8, 16])
 def test_what_all_have_in_common_is_added_in_every_turn(together):
-    of = shared(lambda: REFERENCE["resnet-20"]((3, 8, 8), 10), (3, 8, 8), ["conv1.*", "bn1.*", "layer1.*"], 32)
+    of = shared(lambda: resnet((3, 8, 8), 10, depth=8), (3, 8, 8), ["conv1.*", "bn1.*", "layer1.*"], 32)
     check(of, [Entry(2, together=together)], atol=1e-5)  # as tests of sums have it
 
 
@@ -113,9 +113,7 @@ def test_a_plan_is_not_laid_out_for_a_part_that_does_not_divide_it():
 
 
 def test_a_sum_that_begins_between_two_channels_is_refused():
-    plan = plan_of(
-        shared(lambda: REFERENCE["resnet-20"]((3, 8, 8), 10), (3, 8, 8), ["conv1.*", "bn1.*", "layer1.*"], 16)
-    )
+    plan = plan_of(shared(lambda: resnet((3, 8, 8), 10, depth=8), (3, 8, 8), ["conv1.*", "bn1.*", "layer1.*"], 16))
     content, tensors = plan_record(plan)
     padded = next(each for each in content["steps"] if each.get("channel"))
     padded["channel"] -= 8
