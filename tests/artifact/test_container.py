@@ -15,7 +15,7 @@ from tests.artifact import golden
 
 GOLDEN = {
     golden.PATH: (golden.artifact, "c6ffb472a1911d09fbcb064c36f432b90d28c2aa13029152cbf9becff976658d"),
-    golden.NATIVE: (golden.native, "2bd72fc27db99ad4e0b9a81d5701492327741334438bb3fb6382972ce660fa56"),
+    golden.NATIVE: (golden.native, "81cb9ec2aef1c8b87b11cbdd7e736cf16db9fbfa7725c736a1a6a8303677cac9"),
     golden.MEMBERS: (golden.members, "af8152b6cca38452dbc05aa2f2cee330da72b2380b4c5c1a9da28591e26d9be8"),
 }
 each_file = pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
@@ -60,7 +60,7 @@ def test_what_is_mapped_stays_in_the_file_until_it_is_looked_at(tmp_path: Path) 
     write(path, mapped())
     found = read(path)
     assert same(found, mapped())
-    assert [each.encoding for each in found.manifest.tensors] == ["dense", "bitmap"]
+    assert [each.encoding for each in found.manifest.tensors] == ["dense", "codebook"]
     base: object = found.weights["members"]
     while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
         base = base.base

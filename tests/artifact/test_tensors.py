@@ -25,9 +25,10 @@ def test_every_tensor_comes_back(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
+@pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
 def test_the_smaller_encoding_is_taken(dtype: str, share: float) -> None:
-    array = (np.random.default_rng(0).uniform(size=1001) < share).astype(dtype)
+    rng = np.random.default_rng(0)
+    array = (rng.normal(size=1001) * 10 * (rng.uniform(size=1001) < share)).astype(dtype)
     stored, payload = pack("w", array, 0)
     bitmap = 126 + int(np.count_nonzero(array)) * array.itemsize
     assert len(payload) == min(bitmap, array.nbytes)

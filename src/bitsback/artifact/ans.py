@@ -14,7 +14,7 @@ from bitsback.errors import ArtifactError
 
 PRECISION = 24
 BLOCK = 4096
-"""Symbols of a block, but for the last one; each block is decoded by itself."""
+"""Symbols of a block, but for the last one, unless more are asked for; each block is decoded by itself."""
 _TOGETHER = 256
 """Blocks that numpy decodes at once: what they take in memory does not grow with the file."""
 _TOTAL = 1 << PRECISION
@@ -50,39 +50,41 @@ def table(counts: np.ndarray) -> Table:
     return Table(np.concatenate([[0], np.cumsum(found)]).astype(np.uint64))
 
 
-def encode(symbols: np.ndarray, of: Table) -> list[np.ndarray]:
+def encode(symbols: np.ndarray, of: Table, block: int = BLOCK) -> list[np.ndarray]:
     """The words of each block.
 
     Args:
         symbols: `[N]`, numbers below n.
         of: their frequencies.
+        block: How many symbols a block has.
     """
-    blocks = [symbols[start : start + BLOCK] for start in range(0, len(symbols), BLOCK)]
+    blocks = [symbols[start : start + block] for start in range(0, len(symbols), block)]
     coder = _constriction()
     if coder is None:
         return encode_in_numpy(blocks, of)
     model = _model(coder, of)
     found = []
-    for block in blocks:
+    for each in blocks:
         ans = coder.stream.stack.AnsCoder()
-        ans.encode_reverse(block.astype(np.int32), model)
+        ans.encode_reverse(each.astype(np.int32), model)
         found.append(ans.get_compressed())
     return found
 
 
-def decode(words: Sequence[np.ndarray], count: int, of: Table) -> np.ndarray:
+def decode(words: Sequence[np.ndarray], count: int, of: Table, block: int = BLOCK) -> np.ndarray:
     """The symbols that `encode` was given.
 
     Args:
         words: of each block.
         count: how many symbols there are.
         of: their frequencies.
+        block: How many symbols a block has.
 
     Raises:
         ArtifactError: the words are none that an encoder writes.
     """
-    sizes = [min(BLOCK, count - start) for start in range(0, count, BLOCK)]
-    if any(32 * len(block) > PRECISION * size + 64 for block, size in zip(words, sizes, strict=True)):
+    sizes = [min(block, count - start) for start in range(0, count, block)]
+    if any(32 * len(each) > PRECISION * size + 64 for each, size in zip(words, sizes, strict=True)):
         raise ArtifactError("a block of coded numbers has more words than its numbers need")
     coder = _constriction()
     if coder is None:
@@ -90,9 +92,9 @@ def decode(words: Sequence[np.ndarray], count: int, of: Table) -> np.ndarray:
         parts = [decode_in_numpy(words[each], sizes[each], of) for each in groups]
         return np.concatenate(parts) if parts else np.zeros(0, np.int32)
     model, found = _model(coder, of), []
-    for block, size in zip(words, sizes, strict=True):
+    for each, size in zip(words, sizes, strict=True):
         try:
-            ans = coder.stream.stack.AnsCoder(block)
+            ans = coder.stream.stack.AnsCoder(each)
         except ValueError as error:
             raise ArtifactError("a block of coded numbers ends in a zero word") from error
         found.append(ans.decode(model, size))

@@ -269,10 +269,9 @@ def _pack_all(weights: Mapping[str, np.ndarray], mapped: Sequence[str]) -> tuple
     tensors: list[StoredTensor] = []
     body = bytearray()
     for name, array in weights.items():
-        body.extend(bytes(aligned(len(body)) - len(body)))
         stored, data = pack(name, array, len(body), densely=name in mapped)
         tensors.append(stored)
-        body.extend(data)
+        body.extend(bytes(stored.offset - len(body)) + data)
     return tuple(tensors), bytes(body)
 
 

@@ -60,8 +60,8 @@ def whole(value: int) -> bytes:
     return bytes([*found, value])
 
 
-def encode(numbers: np.ndarray) -> bytes:
-    """Whole numbers `[N]`, the largest less than 2^16 above the smallest, in a form that `decode` reads given N."""
+def encode(numbers: np.ndarray, block: int = ans.BLOCK) -> bytes:
+    """Whole numbers `[N]`, the largest less than 2^16 above the smallest, in a form that `decode` reads given N and `block`."""
     if not numbers.size:
         return b""
     low, kinds = int(numbers.min()), int(numbers.max()) - int(numbers.min()) + 1
@@ -70,13 +70,13 @@ def encode(numbers: np.ndarray) -> bytes:
         return head
     symbols = numbers.astype(np.int64) - low
     counts = np.bincount(symbols, minlength=kinds)
-    blocks = ans.encode(symbols, ans.table(counts))
+    blocks = ans.encode(symbols, ans.table(counts), block)
     sizes = b"".join(whole(len(each)) for each in blocks)
     words = b"".join(each.astype("<u4").tobytes() for each in blocks)
     return head + b"".join(whole(int(each)) for each in counts) + sizes + words
 
 
-def decode(reader: Reader, count: int) -> np.ndarray:
+def decode(reader: Reader, count: int, block: int = ans.BLOCK) -> np.ndarray:
     """So many numbers, int32.
 
     Raises:
@@ -93,9 +93,9 @@ def decode(reader: Reader, count: int) -> np.ndarray:
     counts = np.array([reader.whole() for _ in range(kinds)], object)
     if sum(counts) != count or not counts[0] or not counts[-1]:
         raise ArtifactError(f"it says how often {sum(counts)} numbers come, and has {count}")
-    sizes = [reader.whole() for _ in range(0, count, ans.BLOCK)]
+    sizes = [reader.whole() for _ in range(0, count, block)]
     words = [np.frombuffer(reader.take(4 * each), "<u4").astype(np.uint32) for each in sizes]
-    symbols = ans.decode(words, count, ans.table(counts))
+    symbols = ans.decode(words, count, ans.table(counts), block)
     parts = (np.bincount(symbols[at : at + _PART], minlength=kinds) for at in range(0, count, _PART))
     if not np.array_equal(sum(parts), counts.astype(np.int64)):
         raise ArtifactError("its numbers do not come as often as it says")

@@ -6,26 +6,26 @@ docs/format.md has every byte.
 
 import numpy as np
 
-from bitsback.artifact import numbers
+from bitsback.artifact import ans, numbers
 from bitsback.artifact.numbers import Reader
 from bitsback.errors import ArtifactError
 
 _ROWS, _COLUMNS = 1, 2
 
 
-def encode(kept: np.ndarray) -> bytes:
+def encode(kept: np.ndarray, block: int = ans.BLOCK) -> bytes:
     """The bytes of a pattern, bool `[O, N]`."""
     sides = (_classes(kept.sum(1)), _classes(kept.sum(0)))
     tried = []
     for how in range(4):
         told = [numbers.encode(side) for flag, side in zip((_ROWS, _COLUMNS), sides, strict=True) if how & flag]
         context = _contexts(how, *sides)
-        parts = [numbers.encode(kept[context == each].astype(np.int32)) for each in _groups(how, *sides)]
+        parts = [numbers.encode(kept[context == each].astype(np.int32), block) for each in _groups(how, *sides)]
         tried.append(bytes([how]) + b"".join([*told, *parts]))
     return min(tried, key=len)
 
 
-def decode(reader: Reader, rows: int, columns: int) -> np.ndarray:
+def decode(reader: Reader, rows: int, columns: int, block: int = ans.BLOCK) -> np.ndarray:
     """The pattern, bool `[rows, columns]`.
 
     Raises:
@@ -43,7 +43,7 @@ def decode(reader: Reader, rows: int, columns: int) -> np.ndarray:
     kept = np.zeros((rows, columns), bool)
     for each in _groups(how, of_rows, of_columns):
         here = context == each
-        bits = numbers.decode(reader, int(here.sum()))
+        bits = numbers.decode(reader, int(here.sum()), block)
         if not ((bits == 0) | (bits == 1)).all():
             raise ArtifactError("its pattern holds something else than 0 and 1")
         kept[here] = bits

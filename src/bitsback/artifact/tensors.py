@@ -1,23 +1,25 @@
-"""A tensor as bytes, and back, in the smallest of three encodings.
+"""A tensor as bytes, and back, in the smallest of four encodings.
 
 It is `dense`, or a `bitmap` of the non-zeros followed by their values, or what `members` keep (`kept`): one pattern for all of
-a stack. Every tensor comes back bit for bit, NaNs included, but for the sign of a zero that no value is stored of: a mask
-multiplied with negative weights leaves minus zeros, and they count as the zeros that they are. docs/format.md has the layout.
+a stack, or floats of a `codebook`, of which there are few different ones. Every tensor comes back bit for bit, NaNs included,
+but for the sign of a zero that no value is stored of: a mask multiplied with negative weights leaves minus zeros, and they
+count as the zeros that they are. docs/format.md has the layout.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from bitsback.artifact import kept
+from bitsback.artifact import codebook, kept
 from bitsback.errors import ArtifactError
 
 ALIGNMENT = 64
-ENCODINGS = ("dense", "bitmap", "members")
+ENCODINGS = ("dense", "bitmap", "members", "codebook")
+CODED = frozenset({"members", "codebook"})
 MOST_TIMES = 1024
-"""How many times the bytes that it takes in the file a stack may take in memory."""
+"""How many times the bytes that it takes in the file a coded tensor may take in memory."""
 LARGEST = 2**40
 MOST_AXES = 16
 DTYPES = {
@@ -34,8 +36,8 @@ class StoredTensor:
         name: the name of the program's initializer.
         dtype: one of `DTYPES`.
         shape: its axes; () for a scalar.
-        encoding: `dense`, `bitmap` or `members`.
-        offset: bytes from the start of the weights section; a multiple of `ALIGNMENT`.
+        encoding: one of `ENCODINGS`.
+        offset: bytes from the start of the weights section, where `placed` has it.
         size: bytes in the file.
     """
 
@@ -67,10 +69,14 @@ class StoredTensor:
         lowest, highest = {
             "dense": (whole, whole),
             "bitmap": (_bitmap_bytes(self.count), _bitmap_bytes(self.count) + whole),
-            "members": (max(-(-whole // MOST_TIMES), 1), whole - 1),
+            **dict.fromkeys(CODED, (max(-(-whole // MOST_TIMES), 1), whole - 1)),
         }[self.encoding]
         if self.encoding == "members" and (len(self.shape) < 3 or not self.count):
             raise ArtifactError(f"tensor {self.name!r} of shape {self.shape} is no stack that members could share")
+        if self.encoding == "codebook" and (DTYPES[self.dtype].kind != "f" or not self.count):
+            raise ArtifactError(
+                f"tensor {self.name!r} of shape {self.shape} is of no floats that a codebook could list"
+            )
         if not lowest <= self.size <= highest:
             raise ArtifactError(
                 f"tensor {self.name!r} of shape {self.shape} and dtype {self.dtype} cannot take {self.size} bytes "
@@ -88,13 +94,13 @@ class StoredTensor:
         return DTYPES[self.dtype].itemsize
 
 
-def pack(name: str, array: np.ndarray, offset: int, *, densely: bool = False) -> tuple[StoredTensor, bytes]:
+def pack(name: str, array: np.ndarray, end: int, *, densely: bool = False) -> tuple[StoredTensor, bytes]:
     """One tensor's entry and bytes, in the smallest of the encodings, the simplest where two are as small.
 
     Args:
         name: of the initializer.
         array: its elements.
-        offset: where they will be, bytes from the start of the weights section.
+        end: of the tensor before it, bytes from the start of the weights section.
         densely: whether it is to be stored as it is, however large.
 
     Raises:
@@ -103,18 +109,27 @@ def pack(name: str, array: np.ndarray, offset: int, *, densely: bool = False) ->
     dtype = DTYPES.get(array.dtype.name)
     if dtype is None:
         raise ArtifactError(f"tensor {name!r} has dtype {array.dtype}; the format knows {', '.join(DTYPES)}")
-    flat = np.ascontiguousarray(array, dtype).reshape(-1)
-    encoding, data = "dense", flat.tobytes()
-    if densely:
-        return StoredTensor(name, array.dtype.name, array.shape, encoding, offset, len(data)), data
+    found = np.ascontiguousarray(array, dtype).reshape(array.shape)  # a scalar stays one
+    encodings = [("dense", found.tobytes())] if densely else [*_encodings(found)]
+    encoding, data = min(encodings, key=lambda each: len(each[1]))
+    return StoredTensor(name, array.dtype.name, array.shape, encoding, placed(encoding, end), len(data)), data
+
+
+def _encodings(array: np.ndarray) -> Iterator[tuple[str, bytes]]:
+    """A tensor in all encodings that it can have, the simplest first.
+
+    Yields:
+        The encoding and the bytes.
+    """
+    flat = array.reshape(-1)
+    yield "dense", flat.tobytes()
     marked = flat != 0
-    if _bitmap_bytes(flat.size) + int(marked.sum()) * dtype.itemsize < len(data):
-        encoding, data = "bitmap", np.packbits(marked, bitorder="little").tobytes() + flat[marked].tobytes()
-    if array.ndim > 2 and flat.size:
-        shared = kept.encode(flat.reshape(array.shape))
-        if -(-flat.nbytes // MOST_TIMES) <= len(shared) < len(data):
-            encoding, data = "members", shared
-    return StoredTensor(name, array.dtype.name, array.shape, encoding, offset, len(data)), data
+    yield "bitmap", np.packbits(marked, bitorder="little").tobytes() + flat[marked].tobytes()
+    least = -(-flat.nbytes // MOST_TIMES)
+    if array.ndim > 2 and array.size and len(coded := kept.encode(array)) >= least:
+        yield "members", coded
+    if array.dtype.kind == "f" and (coded := codebook.encode(array)) is not None and len(coded) >= least:
+        yield "codebook", coded
 
 
 def unpack(stored: StoredTensor, data: memoryview) -> np.ndarray:
@@ -135,7 +150,7 @@ def unpack(stored: StoredTensor, data: memoryview) -> np.ndarray:
     elif stored.encoding == "bitmap":
         raw = _unpack_bitmap(stored, data, integer)
     else:
-        raw = _unpack_members(stored, data).reshape(-1).view(integer)
+        raw = _decoded(stored, data).reshape(-1).view(integer)
     if stored.dtype == "bool" and bool((raw > 1).any()):
         raise ArtifactError(f"tensor {stored.name!r} is of bools and holds {raw.max()}; only 0 and 1 are")
     array = raw.view(DTYPES[stored.dtype]).reshape(stored.shape)
@@ -144,7 +159,7 @@ def unpack(stored: StoredTensor, data: memoryview) -> np.ndarray:
 
 
 def check_layout(tensors: Iterable[StoredTensor], size: int) -> None:
-    """See that the tensors lie one after the other, each at the next multiple of `ALIGNMENT`, and fill `size` bytes.
+    """See that the tensors lie one after the other, each where `placed` has it, and fill `size` bytes.
 
     Raises:
         ArtifactError: an offset leaves a hole, overlaps another tensor or points outside, or a name stands twice.
@@ -154,12 +169,19 @@ def check_layout(tensors: Iterable[StoredTensor], size: int) -> None:
     for each in tensors:
         if each.name in names:
             raise ArtifactError(f"tensor {each.name!r} stands in the index twice")
-        if each.offset != aligned(end):
-            raise ArtifactError(f"tensor {each.name!r} is said to be at {each.offset}, where only {aligned(end)} fits")
+        if each.offset != placed(each.encoding, end):
+            raise ArtifactError(
+                f"tensor {each.name!r} is said to be at {each.offset}, where only {placed(each.encoding, end)} fits"
+            )
         names.add(each.name)
         end = each.offset + each.size
     if end != size:
         raise ArtifactError(f"the tensors take {end} bytes, and the section that holds them has {size}")
+
+
+def placed(encoding: str, end: int) -> int:
+    """Where a tensor begins after the one before it: at a multiple of `ALIGNMENT`, or at once, where its bytes are decoded."""
+    return end if encoding == "codebook" else aligned(end)
 
 
 def aligned(position: int) -> int:
@@ -171,9 +193,10 @@ def _bitmap_bytes(count: int) -> int:
     return (count + 7) // 8
 
 
-def _unpack_members(stored: StoredTensor, data: memoryview) -> np.ndarray:
+def _decoded(stored: StoredTensor, data: memoryview) -> np.ndarray:
+    decode = codebook.decode if stored.encoding == "codebook" else kept.decode
     try:
-        return kept.decode(data, stored.shape, DTYPES[stored.dtype])
+        return decode(data, stored.shape, DTYPES[stored.dtype])
     except ArtifactError as error:
         raise ArtifactError(f"tensor {stored.name!r} is damaged: {error}") from error
 
