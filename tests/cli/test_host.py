@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bitsback.run.fit import recipe_of
 from tests.run.tiny import CONTENT
 
 SETTINGS = [
@@ -43,8 +44,25 @@ def test_what_is_packed_is_what_is_evaluated_next(call, copied_run):
     assert f"run `bitsback evaluate {run}` and then `bitsback pack {run} --members 2` again" in result.out
     assert not json.loads(call("pack", run, "--json").out)["evaluated"]
     quick = ["--set", "evaluate.levels=[]", "--set", "evaluate.sparsities=[]"]
-    assert call("evaluate", run, "--seed", "0", *quick).code == 0
+    assert call("evaluate", run, "--seed", "0", "--set", "form.member_weights='int8'", *quick).code == 0
     assert json.loads(call("pack", run, "--json").out)["evaluated"]
+    assert recipe_of(copied_run).form.member_weights == "int8"  # what was set to evaluate stays set
+
+
+def test_a_setting_of_another_form_is_refused_and_not_left_out(call, copied_run):
+    run, packed = copied_run.path, copied_run.file("model").read_bytes()
+    for words, said in (
+        (
+            ["--form", "point", "--members", "2"],
+            "form.members says nothing of the point form, which predicts here; it is of the ",
+        ),
+        (["--form", "propagated", "--set", "form.layout='swapped'"], "form.layout says nothing of the propagated form"),
+        (["--set", "form.points=10"], "form.points says nothing of the ensemble form"),
+    ):
+        result = call("pack", run, *words)
+        assert result.code == 2
+        assert said in result.err
+    assert copied_run.file("model").read_bytes() == packed
 
 
 def test_a_run_is_started_over_only_when_asked(call, copied_run):
@@ -58,7 +76,8 @@ def test_a_run_is_started_over_only_when_asked(call, copied_run):
     assert {row.command for row in copied_run.rows()} == {f"bitsback fit {run} --epochs 2 --fresh --json"}
     assert (run / "notes.txt").read_text() == "mine"
     assert (
-        call("evaluate", run).err == f"error: {run} has no compressed.safetensors; `bitsback compress {run}` makes it\n"
+        call("evaluate", run).err
+        == f"error: {run} has no compressed.safetensors; `bitsback compress {run}` makes it, with --sparsity 0 as it is\n"
     )
 
 

@@ -38,7 +38,7 @@ def test_members_are_chosen_when_predicting(call, files):
     assert whole == knowledge(call, files, "swapped", "--members", "4")
     assert whole != knowledge(call, files, "swapped", "--members", "2")
     assert knowledge(call, files, "swapped", "--members", "1") == [0.0] * 5
-    assert "of 4 members" in call("inspect", files / "swapped.bitsback").out
+    assert "of 4 members, swapped in one after the other" in call("inspect", files / "swapped.bitsback").out
 
 
 def test_draws_are_new_unless_a_seed_says_otherwise(call, files):

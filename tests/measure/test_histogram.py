@@ -1,6 +1,7 @@
 import itertools
 
 import numpy as np
+import pytest
 
 from bitsback.measure.histogram import histogram
 
@@ -24,3 +25,10 @@ def test_nothing_is_counted_where_there_is_nothing():
     assert len(found["edges"]) == len(found["count"]) + 1
     assert sum(found["count"]) == sum(found["kept"]) == 0
     assert "kept" not in histogram(np.array([1.0]))
+
+
+def test_numbers_that_are_the_same_but_for_rounding_are_in_one_bin():
+    values = np.float32(0.3) * (1 + np.float32(1.2e-7) * np.arange(40, dtype=np.float32))
+    series = histogram(values)
+    assert max(series["count"]) == 40
+    assert series["edges"][-1] - series["edges"][0] == pytest.approx(1)

@@ -57,9 +57,9 @@ def test_the_first_pattern_that_matches_counts():
         ('[default]\nscope = "model"', "scope is 'model'; it must be one of global, layer"),
         ("[default]\nscope = []", "scope is \\[\\]"),
         ("[default]\nblock = 4", "block is 4; it must be two whole numbers above 0: outputs and inputs"),
-        ("[default]\nblock = [4]", "block is \\(4,\\)"),
-        ("[default]\nblock = [4, 0]", "block is \\(4, 0\\)"),
-        ("[default]\nblock = [4, 1.0]", "block is \\(4, 1.0\\)"),
+        ("[default]\nblock = [4]", "block is \\[4\\]"),
+        ("[default]\nblock = [4, 0]", "block is \\[4, 0\\]"),
+        ("[default]\nblock = [4, 1.0]", "block is \\[4, 1.0\\]"),
     ],
 )
 def test_what_is_no_policy_is_refused_in_one_sentence(text, said):

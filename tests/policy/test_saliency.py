@@ -3,6 +3,8 @@ import torch
 
 from bitsback.errors import PolicyError
 from bitsback.policy.saliency import saliency
+from bitsback.posterior.contract import Dropout
+from bitsback.posterior.dropout_posterior import DropoutPosterior
 from bitsback.posterior.mean_field import MeanFieldPosterior
 from bitsback.posterior.point_posterior import PointPosterior
 
@@ -29,3 +31,10 @@ def test_a_point_has_magnitudes_only():
     assert torch.equal(saliency("magnitude", PointPosterior(MEANS, {}))["b"], torch.tensor([1.0, 4.0]))
     with pytest.raises(PolicyError, match="'snr' needs weights with a variance, and a point has none; use 'magnitude'"):
         saliency("snr", PointPosterior(MEANS, {}))
+
+
+def test_what_varies_by_a_dropout_alone_has_no_ratio_of_its_own():
+    posterior = DropoutPosterior(MEANS, {}, {"b": Dropout("0", 2, 0.5)})
+    with pytest.raises(PolicyError, match="'snr' says nothing where a dropout is all that varies; use 'magnitude'"):
+        saliency("snr", posterior)
+    assert torch.equal(saliency("magnitude", posterior)["b"], MEANS["b"].abs())

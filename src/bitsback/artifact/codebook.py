@@ -46,7 +46,8 @@ def decode(data: memoryview, shape: tuple[int, ...], dtype: np.dtype) -> np.ndar
         ArtifactError: the bytes are none that an encoder writes.
     """
     reader, found = Reader(data), np.zeros(shape, dtype)
-    kept = pattern.decode(reader, *_matrix(found, shape).shape, _BLOCK).reshape(shape)
+    rows, columns = _matrix(found, shape).shape
+    kept = pattern.decode(reader, rows, columns, _BLOCK).reshape(shape)
     levels, first = _decoded_levels(reader, dtype)
     symbols = numbers.decode(reader, int(kept.sum()), _BLOCK) - first
     reader.close()

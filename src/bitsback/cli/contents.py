@@ -1,5 +1,6 @@
 """What a packed file or a run folder holds, for `inspect`."""
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,8 @@ def of_run(path: Path) -> tuple[dict[str, Any], list[Any]]:
 
 def _lines(path: Path, size: int, sections: dict[str, int], manifest: Manifest) -> list[str]:
     unit = {"propagated": "points of its outputs", "stochastic": "draws in each call"}.get(manifest.form, "members")
-    members = f" of {manifest.members} {unit}" if manifest.members > 1 else ""
+    swapped = ", swapped in one after the other (--members asks the first)" if manifest.mapped else ""
+    members = f" of {manifest.members} {unit}{swapped}" if manifest.members > 1 else ""
     lines = [
         f"{path}: {shown(size, 'bytes')}, written by bitsback {manifest.bitsback}",
         f"  predicts   {manifest.task} by {manifest.form}{members}",
@@ -102,10 +104,16 @@ def _libraries(manifest: Manifest) -> list[str]:
 
 
 def _tensors(manifest: Manifest) -> str:
-    packed = sum(each.encoding == "bitmap" for each in manifest.tensors)
-    shared = sum(each.encoding == "members" for each in manifest.tensors)
-    stacks = f", {shared} of what their members share" if shared else ""
-    return f"{len(manifest.tensors)}, of which {packed} without their zeros{stacks}"
+    count = Counter(each.encoding for each in manifest.tensors)
+    said = {
+        "dense": "as they are",
+        "bitmap": "without their zeros",
+        "members": "by what their members share",
+        "codebook": "by a codebook",
+    }
+    return (
+        f"{len(manifest.tensors)}: {', '.join(f'{count[name]} {words}' for name, words in said.items() if count[name])}"
+    )
 
 
 def _each_tensor(manifest: Manifest) -> list[str]:

@@ -98,8 +98,8 @@ def evaluate(
 def pack(
     folder: Run,
     *,
-    form: Annotated[str | None, typer.Option(help="point, ensemble or propagated.")] = None,
-    members: Annotated[int | None, typer.Option(help="Of an ensemble.")] = None,
+    form: Annotated[str | None, typer.Option(help="point, ensemble, propagated or stochastic.")] = None,
+    members: Annotated[int | None, typer.Option(help="Of an ensemble, or draws in each call.")] = None,
     error_rate: Annotated[
         float | None, typer.Option(help="The share of wrong answers to promise, such as 0.01.")
     ] = None,

@@ -64,8 +64,9 @@ def recipe_from(content: Mapping[str, Any], changes: Mapping[str, Any], settings
         settings: `key=value` in TOML, as the user typed them.
 
     Raises:
-        RecipeError: A key or a value is wrong.
+        RecipeError: A key or a value is wrong, or is of another form than the one that predicts.
     """
+    from bitsback.recipe.form import check_said
     from bitsback.recipe.text import parse
 
     merged = dict(content)
@@ -78,7 +79,10 @@ def recipe_from(content: Mapping[str, Any], changes: Mapping[str, Any], settings
         *table, name = path = key.split(".")
         anew = key in _KINDS and _found(merged, path) != value
         merged = _with(merged, table, {name: value}) if anew else _with(merged, path, value)
-    return parse(merged)
+    recipe = parse(merged)
+    for key in (*(key for key, value in changes.items() if value is not None), *(key for key, _ in asked)):
+        check_said(key, recipe.predicts)
+    return recipe
 
 
 def content_of(path: Path) -> dict[str, Any]:

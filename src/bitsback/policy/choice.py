@@ -54,9 +54,10 @@ class Choice:
         ):
             if not isinstance(value, str) or value not in allowed:
                 raise PolicyError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
-        sides = self.block if isinstance(self.block, tuple) else ()
+        sides = tuple(self.block) if isinstance(self.block, tuple | list) else ()
         if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
             raise PolicyError(f"block is {self.block!r}; it must be two whole numbers above 0: outputs and inputs")
+        object.__setattr__(self, "block", sides)
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,4 @@ def _choice(where: str, table: Any, rest: Choice) -> Choice:
     if unknown:
         raise PolicyError(f"{where} has an unknown key {min(unknown)!r}; there are {', '.join(names)}")
     found = {name: table.get(name, getattr(rest, name)) for name in names}
-    if isinstance(found["block"], list):
-        found["block"] = tuple(found["block"])  # as TOML has it
     return Choice(**found)

@@ -15,8 +15,10 @@ def saliency(kind: Saliency, posterior: Posterior) -> dict[str, Tensor]:
     0 ± 0, pruned before, scores 0.
 
     Raises:
-        PolicyError: "snr" is asked of a posterior without variance.
+        PolicyError: "snr" is asked of a posterior without variance, or where the variance is a dropout's.
     """
+    if kind == "snr" and posterior.dropout:
+        raise PolicyError("saliency 'snr' says nothing where a dropout is all that varies; use 'magnitude'")
     scores: dict[str, Tensor] = {}
     uncertain = False
     for name, (mean, var) in posterior.marginals().items():

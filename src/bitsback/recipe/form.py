@@ -3,12 +3,36 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from bitsback.errors import RecipeError
 from bitsback.recipe.strict import STRICT
 from bitsback.settings import check_whole
 
 FormName = Literal["point", "ensemble", "propagated", "stochastic"]
 DRAWS = 20
 """Members of an ensemble whose posterior does not say how many there are, and draws of a stochastic form."""
+_OF = {
+    "members": ("ensemble", "stochastic"),
+    **dict.fromkeys(("member_weights", "layout"), ("ensemble",)),
+    **dict.fromkeys(("probabilities", "points", "max_pool", "weights", "calibrate", "rules"), ("propagated",)),
+}
+
+
+def check_said(key: str, predicts: str) -> None:
+    """Refuse a setting that someone asks for and that says nothing of the form that predicts.
+
+    Args:
+        key: Of the whole recipe, such as "form.layout".
+        predicts: The form's name.
+
+    Raises:
+        RecipeError: It is of other forms.
+    """
+    table, _, name = key.partition(".")
+    forms = _OF.get(name, (predicts,)) if table == "form" else (predicts,)
+    if predicts not in forms:
+        raise RecipeError(
+            f"{key} says nothing of the {predicts} form, which predicts here; it is of the {' and '.join(forms)} form"
+        )
 
 
 @dataclass(frozen=True)

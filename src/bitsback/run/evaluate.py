@@ -7,6 +7,7 @@ from bitsback.errors import RunError
 from bitsback.form.contract import Form
 from bitsback.measure import quality
 from bitsback.measure.journal import Measurement
+from bitsback.recipe.text import to_toml
 from bitsback.run import forms, portrait
 from bitsback.run.compress import compressed
 from bitsback.run.fit import dense
@@ -31,6 +32,8 @@ class _Part:
 
 def evaluate(run: RunFolder, materials: Materials, watcher: Watcher) -> list[Measurement]:
     """Measure the quality of every program of the run, and what else the recipe's part `evaluate` asks for.
+
+    The recipe becomes the folder's, so that what is packed next is what was evaluated.
 
     Every step's rows go into the journal before the next step begins: what a killed evaluation has measured stays.
 
@@ -60,6 +63,7 @@ def evaluate(run: RunFolder, materials: Materials, watcher: Watcher) -> list[Mea
             rows += run.record(found, recipe.seed)
             done += 1
             watcher.step(Step(part.words, done, steps))
+    run.write("recipe", to_toml(recipe))
     return rows
 
 

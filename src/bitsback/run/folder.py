@@ -72,7 +72,8 @@ class RunFolder:
             RunError: It is not there; the sentence names the command.
         """
         if not self.has(name):
-            raise RunError(f"{self.path} has no {_NAMES[name]}; `bitsback {command} {self.path}` makes it")
+            also = ", with --sparsity 0 as it is" * (name == "compressed")
+            raise RunError(f"{self.path} has no {_NAMES[name]}; `bitsback {command} {self.path}` makes it{also}")
         return self.file(name)
 
     def write(self, name: str, text: str) -> None:
