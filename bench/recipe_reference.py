@@ -30,6 +30,7 @@ MIRRORS: dict[type, tuple[type, ...]] = {
     asked.MixturePrior: (bitsback.ScaleMixture,),
     asked.NormalPrior: (bitsback.Normal,),
     asked.Point: (bitsback.Point,),
+    asked.CodeLength: (bitsback.CodeLength,),
     asked.SgMcmc: (bitsback.SgMcmc,),
     asked.Hmc: (bitsback.Hmc,),
     asked.McDropout: (bitsback.McDropout,),

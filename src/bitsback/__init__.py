@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bitsback.importing import imported
     from bitsback.measure.abstain import Promise
     from bitsback.policy.choice import Choice, Policy
+    from bitsback.posterior.code_length import CodeLength
     from bitsback.posterior.ensembles import DeepEnsemble, SnapshotEnsemble
     from bitsback.posterior.hmc import Hmc
     from bitsback.posterior.loop import FitSettings
@@ -39,6 +40,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Choice",
+    "CodeLength",
     "DeepEnsemble",
     "FitSettings",
     "Hmc",
@@ -70,6 +72,7 @@ __all__ = [
 
 _HOMES = {
     "Choice": "policy.choice",
+    "CodeLength": "posterior.code_length",
     "DeepEnsemble": "posterior.ensembles",
     "FitSettings": "posterior.loop",
     "Hmc": "posterior.hmc",

@@ -30,6 +30,7 @@ from bitsback.measure.abstain import Promise
 from bitsback.measure.journal import stamp
 from bitsback.measure.provenance import provenance
 from bitsback.policy.choice import Choice, Policy
+from bitsback.posterior.code_length import CodeLength
 from bitsback.posterior.fit import Progress
 from bitsback.posterior.fit import fit as train
 from bitsback.posterior.inference import Inference
@@ -149,7 +150,7 @@ def fit(
     path = checkpoint_path(checkpoint)
     settings = settings if epochs is None else replace(settings, epochs=epochs)
     traces = trace_both(module, data, deterministic)
-    check_form(traces.evaluation, data, form or ("point" if isinstance(inference, Point) else "ensemble"))
+    check_form(traces.evaluation, data, form or ("point" if isinstance(inference, Point | CodeLength) else "ensemble"))
     traced, method, masks = traces.train, inference, start.masks if start else {}
     starts = starts_of(module, traced, method, settings.seed, start)
     if start is not None:

@@ -6,6 +6,7 @@ from torch import nn
 
 from bitsback.errors import NetworkError
 from bitsback.given.network import hold, trace
+from bitsback.posterior.code_length import CodeLength
 from bitsback.posterior.ensembles import DeepEnsemble, SnapshotEnsemble
 from bitsback.posterior.fit import fit
 from bitsback.posterior.likelihood import Likelihood
@@ -34,6 +35,7 @@ class Normed(nn.Module):
 
 METHODS = {
     "point": Point(),
+    "code length": CodeLength(),
     "mean field": MeanField(PRIOR),
     "mean field, drawn": MeanField(PRIOR, estimator="weight_sampling"),
     "deep ensemble": DeepEnsemble(2),

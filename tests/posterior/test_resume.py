@@ -11,6 +11,7 @@ from torch import nn
 from bitsback.errors import RunError
 from bitsback.given.network import trace
 from bitsback.posterior import checkpoint
+from bitsback.posterior.code_length import CodeLength
 from bitsback.posterior.fit import fit
 from bitsback.posterior.likelihood import Likelihood
 from bitsback.posterior.loop import Examples, FitSettings
@@ -72,6 +73,7 @@ METHODS = [
     MeanField(estimator="local_reparametrization"),
     MeanField(estimator="local_reparametrization", kl="closed_form"),
     Point(),
+    CodeLength(),
 ]
 
 

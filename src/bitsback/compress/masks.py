@@ -109,7 +109,7 @@ def masks_for(posterior: Posterior, policy: Policy) -> Params:
     masks: Params = {}
     for (pattern, _), names in groups.items():
         choice = policy.choice(pattern)
-        scores = saliency(choice.saliency, posterior)
+        scores = saliency(choice.saliency if choice.sparsity else "magnitude", posterior)  # nothing goes: any will do
         masks |= _keep_best({name: scores[name] for name in names}, choice.sparsity, choice.block)
     return {name: masks[name] for name in marginals if name in masks}
 

@@ -66,6 +66,25 @@ class Point:
 
 
 @dataclass(frozen=True)
+class CodeLength:
+    """Weights of few levels, whose KL is the file; see `posterior.code_length.CodeLength`.
+
+    The temperature of the run is the price of a nat: the larger, the smaller the file.
+
+    Attributes:
+        method: Makes the inference this one.
+    """
+
+    __pydantic_config__ = STRICT
+    method: Literal["code_length"] = "code_length"
+    levels: int = 5
+    width: float = 0.15
+    narrowing: float = 0.3
+    level_rate: float = 0.1
+    rise: float = 0.3
+
+
+@dataclass(frozen=True)
 class SgMcmc:
     """Samples from chains of stochastic-gradient MCMC; see `posterior.sg_mcmc.SgMcmc`. Their steps are not those of `fit`.
 

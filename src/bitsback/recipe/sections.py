@@ -13,7 +13,17 @@ from bitsback.measure.latency import LatencySettings
 from bitsback.policy.choice import Saliency
 from bitsback.recipe.compression import Compress
 from bitsback.recipe.form import DRAWS, Form, FormName
-from bitsback.recipe.inference import DeepEnsemble, Hmc, Imported, McDropout, MeanField, Point, SgMcmc, SnapshotEnsemble
+from bitsback.recipe.inference import (
+    CodeLength,
+    DeepEnsemble,
+    Hmc,
+    Imported,
+    McDropout,
+    MeanField,
+    Point,
+    SgMcmc,
+    SnapshotEnsemble,
+)
 from bitsback.recipe.strict import STRICT, check
 from bitsback.settings import check_seed, check_whole
 
@@ -172,9 +182,9 @@ class Recipe:
     temperature: float = 1.0
     data: Data = field(default_factory=Data)
     network: Network = field(default_factory=Network)
-    inference: MeanField | Point | SgMcmc | Hmc | McDropout | DeepEnsemble | SnapshotEnsemble | Imported = field(
-        default_factory=MeanField
-    )
+    inference: (
+        MeanField | Point | CodeLength | SgMcmc | Hmc | McDropout | DeepEnsemble | SnapshotEnsemble | Imported
+    ) = field(default_factory=MeanField)
     fit: Fit = field(default_factory=Fit)
     compress: Compress = field(default_factory=Compress)
     form: Form = field(default_factory=Form)
@@ -185,7 +195,7 @@ class Recipe:
     def __post_init__(self) -> None:
         check_seed(self.seed)
         check(0 <= self.temperature < math.inf, "temperature", self.temperature, "a finite number, at least 0")
-        has_prior = isinstance(self.inference, MeanField | SgMcmc | Hmc)
+        has_prior = isinstance(self.inference, MeanField | CodeLength | SgMcmc | Hmc)
         right = f"0 where inference.method is '{self.inference.method}': it has a prior"
         check(self.fit.weight_decay == 0 or not has_prior, "fit.weight_decay", self.fit.weight_decay, right)
         again = self.compress.weight_decay
@@ -194,11 +204,12 @@ class Recipe:
         wanted, listed = self.form.members, self._listed
         right = f"at most {listed}, as many as the posterior is made of"
         check(wanted is None or listed is None or wanted <= listed, "form.members", wanted, right)
-        drawn = self.form.name in (None, "point") or self.inference.method != "point"
+        drawn = self.form.name in (None, "point") or not self._one_value
         if isinstance(self.inference, Imported):
             self._check_nothing_fitted()
-        check(drawn, "form.name", self.form.name, "'point' where inference.method is 'point': nothing can be drawn")
-        if listed is not None or self.inference.method == "point":
+        method = self.inference.method
+        check(drawn, "form.name", self.form.name, f"'point' where inference.method is '{method}': nothing can be drawn")
+        if listed is not None or self._one_value:
             where = f"where inference.method is '{self.inference.method}', which leaves nothing to draw anew"
             forms = list(self.evaluate.forms)
             check(self.form.name != "stochastic", "form.name", self.form.name, f"another form {where}")
@@ -255,4 +266,8 @@ class Recipe:
     @property
     def predicts(self) -> str:
         """The form that ships."""
-        return self.form.name or ("point" if self.inference.method == "point" else "ensemble")
+        return self.form.name or ("point" if self._one_value else "ensemble")
+
+    @property
+    def _one_value(self) -> bool:
+        return isinstance(self.inference, Point | CodeLength)

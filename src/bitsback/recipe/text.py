@@ -16,6 +16,7 @@ from bitsback.recipe.sections import Recipe
 _METHODS = {
     "mean_field": "MeanField",
     "point": "Point",
+    "code_length": "CodeLength",
     "sghmc": "SgMcmc",
     "sgld": "SgMcmc",
     "hmc": "Hmc",

@@ -12,6 +12,7 @@ from bitsback.given.dataset import Dataset, DataSettings
 from bitsback.given.network import Network
 from bitsback.given.params import Params
 from bitsback.given.resolve import resolve
+from bitsback.posterior.code_length import CodeLength
 from bitsback.posterior.ensembles import DeepEnsemble, SnapshotEnsemble
 from bitsback.posterior.hmc import Hmc
 from bitsback.posterior.inference import Inference, Sampling
@@ -71,23 +72,37 @@ def inference(recipe: Recipe) -> Inference:
         RecipeError: A setting of the prior is out of range, or nothing is to be fitted.
     """
     asked = recipe.inference
-    if isinstance(asked, asked_for.Point):
-        return Point()
-    if isinstance(asked, asked_for.DeepEnsemble):
-        return DeepEnsemble(asked.members)
-    if isinstance(asked, asked_for.SnapshotEnsemble):
-        return SnapshotEnsemble(asked.members)
-    if isinstance(asked, asked_for.SgMcmc):
-        lengths = asked.samples, asked.chains, asked.cycles, asked.burn_in
-        return SgMcmc(asked.method, *lengths, asked.learning_rate, asked.momentum, prior(asked))
-    if isinstance(asked, asked_for.McDropout):
-        return McDropout()
-    if isinstance(asked, asked_for.Hmc):
-        steps = asked.leapfrog, asked.step, asked.acceptance
-        return Hmc(asked.samples, asked.chains, asked.burn_in, *steps, prior(asked))
-    if isinstance(asked, asked_for.Imported):
-        raise RecipeError("inference.method is 'imported', which fits nothing; a posterior is fitted by 'mean_field'")
-    return MeanField(prior(asked), asked.estimator, asked.kl, asked.initial_std, asked.std_rate)
+    match asked:
+        case asked_for.Point():
+            return Point()
+        case asked_for.CodeLength():
+            return CodeLength(asked.levels, asked.width, asked.narrowing, asked.level_rate, asked.rise)
+        case asked_for.McDropout():
+            return McDropout()
+        case asked_for.MeanField():
+            return MeanField(prior(asked), asked.estimator, asked.kl, asked.initial_std, asked.std_rate)
+        case asked_for.Imported():
+            raise RecipeError(
+                "inference.method is 'imported', which fits nothing; a posterior is fitted by 'mean_field'"
+            )
+        case _:
+            return _sampling(asked)
+
+
+def _sampling(
+    asked: asked_for.DeepEnsemble | asked_for.SnapshotEnsemble | asked_for.SgMcmc | asked_for.Hmc,
+) -> Inference:
+    match asked:
+        case asked_for.DeepEnsemble():
+            return DeepEnsemble(asked.members)
+        case asked_for.SnapshotEnsemble():
+            return SnapshotEnsemble(asked.members)
+        case asked_for.SgMcmc():
+            lengths = asked.samples, asked.chains, asked.cycles, asked.burn_in
+            return SgMcmc(asked.method, *lengths, asked.learning_rate, asked.momentum, prior(asked))
+        case asked_for.Hmc():
+            steps = asked.leapfrog, asked.step, asked.acceptance
+            return Hmc(asked.samples, asked.chains, asked.burn_in, *steps, prior(asked))
 
 
 def chains(recipe: Recipe) -> int:
