@@ -40,7 +40,7 @@ def _calibration(rows: Rows, form: str) -> Iterator[str]:
     if before is not None and now is not None and now > _LEAST and now > _TIMES * before:
         yield (
             f"Pruning cost calibration: the ECE of the compressed {form} is {shown(now, 'share')}, that of the "
-            f"dense {form} {shown(before, 'share')}; prune less, fit longer, or fine-tune under the mask."
+            f"dense {form} {shown(before, 'share')}; prune less, or train longer, before and under the mask."
         )
 
 

@@ -45,10 +45,12 @@ def read(path: Path, data: Dataset) -> Structure:
         data: What will be fitted inside it.
 
     Raises:
-        NetworkError: The file is missing or damaged.
-        RunError: The run has no pruned network, what it has is damaged, or it saw other data: its training split may hold what
-            is a test here.
+        NetworkError: The file is damaged.
+        RunError: There is nothing there, the run has no pruned network, what it has is damaged, or it saw other data: its
+            training split may hold what is a test here.
     """
+    if not path.exists():
+        raise RunError(f"compress.masks names {path}, which is neither the folder of a run nor a file of masks")
     if not path.is_dir():
         return Structure(load_weights(path))
     run = folder.open_run(path)
