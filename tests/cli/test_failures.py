@@ -92,7 +92,7 @@ BAD = {
     "too deep a recipe": (["run", "deep.toml"], "cannot be read as TOML"),
     "masks that are not there": (
         ["run", "tiny.toml", "-o", "new", "--set", "compress.masks=none"],
-        "none does not exist",
+        "none, which is neither the folder of a run nor a file of masks",
     ),
     "a policy for another network": (
         ["run", "tiny.toml", "-o", "new", "--set", "compress.policy.layers.conv1.sparsity=0.5"],
