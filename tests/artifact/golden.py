@@ -1,4 +1,4 @@
-"""The artifacts that `golden.bitsback`, `golden_native.bitsback` and `golden_members.bitsback` hold.
+"""The artifacts that `golden.bitsback` and the other golden files hold.
 
 To write the files again after a change of the format:
 
@@ -21,6 +21,7 @@ from tests.lower.run import graphs
 PATH = Path(__file__).parent / "golden.bitsback"
 NATIVE = Path(__file__).parent / "golden_native.bitsback"
 MEMBERS = Path(__file__).parent / "golden_members.bitsback"
+CODEBOOK = Path(__file__).parent / "golden_codebook.bitsback"
 
 
 def artifact() -> Artifact:
@@ -80,7 +81,27 @@ def members() -> Artifact:
     return replace(artifact(), weights={**artifact().weights, **stacks()})
 
 
+def few() -> dict[str, np.ndarray]:
+    """Floats of few different numbers: halves, as they are, multiples coded and in bytes; and more of them than a block has."""
+    rng = np.random.default_rng(0)
+    chances = np.outer(np.linspace(0, 0.5, 40), np.linspace(0, 1, 60))
+    kept = rng.random((40, 60)) < chances
+    found = {
+        "halves": (kept * rng.choice([-0.5, -0.25, 0.125, 0.75], (40, 60))).reshape(40, 5, 12),
+        "exact": kept * rng.choice([-0.3, -0.1, 0.2], (40, 60)),
+        "multiples": np.float32(0.0123) * rng.integers(-9, 10, 500).astype(np.float32),
+        "bytes": np.float32(0.0123) * rng.integers(-127, 128, 100).astype(np.float32),
+        "many": rng.choice([-1, 0, 1], (300, 400), p=[0.02, 0.95, 0.03]),
+    }
+    return {name: (each + 0.0).astype(np.float32) for name, each in found.items()}
+
+
+def coded() -> Artifact:
+    """The first with such floats beside its weights."""
+    return replace(artifact(), weights={**artifact().weights, **few()})
+
+
 def rewrite() -> None:
-    """Writes the three files; their digests in test_container.py change with them."""
-    for path, made in ((PATH, artifact), (NATIVE, native), (MEMBERS, members)):
+    """Writes the files; their digests in test_container.py change with them."""
+    for path, made in ((PATH, artifact), (NATIVE, native), (MEMBERS, members), (CODEBOOK, coded)):
         path.write_bytes(encode(made()))

@@ -99,7 +99,7 @@ def test_flipped_bits_are_refused_or_give_finite_numbers(levels):
 
 
 WRONG = {
-    "listed in way 3": lambda data, at: data[:at] + b"\3" + data[at + 1 :],
+    "listed in way 4": lambda data, at: data[:at] + b"\4" + data[at + 1 :],
     "lists 5000 numbers; at most 256 go": lambda data, at: data[: at + 1] + b"\x88\x27" + data[at + 2 :],
     "not different, finite and in order": lambda data, at: data[: at + 2] + data[at + 4 : at + 6] + data[at + 4 :],
     "none of its 3": lambda data, at: data[: at + 1] + b"\3" + data[at + 2 : at + 8] + data[at + 10 :],

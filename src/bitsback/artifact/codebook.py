@@ -15,7 +15,7 @@ MOST_LEVELS = 256
 MOST_MULTIPLE = 127
 _BLOCK = 2**16
 """Symbols that are decoded by themselves; each block costs some four bytes, as much as a hundred zeros and more."""
-_EXACT, _HALVES, _MULTIPLES = range(3)
+_EXACT, _HALVES, _MULTIPLES, _BYTES = range(4)
 _PROBED = 4096  # elements that are looked at first: most tensors have more different numbers among them than a codebook
 
 
@@ -29,9 +29,12 @@ def encode(array: np.ndarray) -> bytes | None:
         return None
     kept = _matrix(flat != 0, array.shape)
     levels = levels[levels != 0]
-    told, symbols = _encoded_levels(levels)
+    how, told, symbols = _encoded_levels(levels)
     values = symbols[np.searchsorted(levels, flat[flat != 0])]
-    return pattern.encode(kept, _BLOCK) + told + numbers.encode(values, _BLOCK)
+    coded = numbers.encode(values, _BLOCK)
+    if how == _MULTIPLES and values.size < len(coded):
+        how, coded = _BYTES, values.astype(np.int8).tobytes()
+    return pattern.encode(kept, _BLOCK) + bytes([how]) + told + coded
 
 
 def decode(data: memoryview, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -48,8 +51,11 @@ def decode(data: memoryview, shape: tuple[int, ...], dtype: np.dtype) -> np.ndar
     reader, found = Reader(data), np.zeros(shape, dtype)
     rows, columns = _matrix(found, shape).shape
     kept = pattern.decode(reader, rows, columns, _BLOCK).reshape(shape)
-    levels, first = _decoded_levels(reader, dtype)
-    symbols = numbers.decode(reader, int(kept.sum()), _BLOCK) - first
+    how, count = reader.take(1)[0], int(kept.sum())
+    levels, first = _decoded_levels(reader, how, dtype)
+    plain = how == _BYTES
+    symbols = np.frombuffer(reader.take(count), np.int8) if plain else numbers.decode(reader, count, _BLOCK)
+    symbols = symbols.astype(np.int32) - first
     reader.close()
     if symbols.size and not (symbols.min() >= 0 and symbols.max() < len(levels)):
         raise ArtifactError(f"it names a number that is none of its {len(levels)}")
@@ -62,31 +68,30 @@ def _matrix(flat: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return flat.reshape(shape[0] if len(shape) > 1 else 1, -1)
 
 
-def _encoded_levels(levels: np.ndarray) -> tuple[bytes, np.ndarray]:
-    """The numbers in few bytes, and the symbol of each: their place, or which multiple of a step they are."""
+def _encoded_levels(levels: np.ndarray) -> tuple[int, bytes, np.ndarray]:
+    """In which way, the numbers in few bytes, and the symbol of each: their place, or which multiple of a step they are."""
     with np.errstate(all="ignore"):  # what is found is looked at
         step, halves = _step(levels), levels.astype("<f2")
     if step is not None:
-        return bytes([_MULTIPLES]) + step.tobytes(), np.round(levels / step).astype(np.int64)
+        return _MULTIPLES, step.tobytes(), np.round(levels / step).astype(np.int64)
     exact = np.array_equal(halves.astype(levels.dtype), levels)
     how, stored = (_HALVES, halves) if exact else (_EXACT, levels)
-    return bytes([how]) + numbers.whole(len(levels)) + stored.tobytes(), np.arange(len(levels))
+    return how, numbers.whole(len(levels)) + stored.tobytes(), np.arange(len(levels))
 
 
-def _decoded_levels(reader: Reader, dtype: np.dtype) -> tuple[np.ndarray, int]:
+def _decoded_levels(reader: Reader, how: int, dtype: np.dtype) -> tuple[np.ndarray, int]:
     """The numbers in order, and the symbol of the first of them.
 
     Raises:
         ArtifactError: they are none that an encoder writes.
     """
-    how = reader.take(1)[0]
-    if how == _MULTIPLES:
+    if how in {_MULTIPLES, _BYTES}:
         step = np.frombuffer(reader.take(dtype.itemsize), dtype)
         if not np.isfinite(step).all() or step <= 0:
             raise ArtifactError(f"its numbers are multiples of {step[0]}")
         return _multiples(step), -MOST_MULTIPLE
-    if how > _MULTIPLES:
-        raise ArtifactError(f"its numbers are listed in way {how}; there are 0 to {_MULTIPLES}")
+    if how > _BYTES:
+        raise ArtifactError(f"its numbers are listed in way {how}; there are 0 to {_BYTES}")
     kind, count = np.dtype("<f2") if how == _HALVES else dtype, reader.whole()
     if count > MOST_LEVELS:
         raise ArtifactError(f"it lists {count} numbers; at most {MOST_LEVELS} go")
