@@ -14,10 +14,10 @@ from bitsback.errors import ArtifactError
 from tests.artifact import golden
 
 GOLDEN = {
-    golden.PATH: (golden.artifact, "5bb9515e5b14af64c7ab2cca48b9dc84913394a70dcf1424f22987db1a3905d4"),
-    golden.NATIVE: (golden.native, "ca0c3db5a231f968fda7e0f276c5effbcff9fc20b8a493088dd1a61be9c3ce45"),
-    golden.CODEBOOK: (golden.coded, "277b1f9319b72ad6a3bb96b4d6f07b97d5e251faa9cbe9b46d0b4a6ead7b7f49"),
-    golden.MEMBERS: (golden.members, "8fead2625709db7646a407618b2a3637be00c6ac60ace2db6f1337927aa9cb7d"),
+    golden.PATH: (golden.artifact, "c6ffb472a1911d09fbcb064c36f432b90d28c2aa13029152cbf9becff976658d"),
+    golden.NATIVE: (golden.native, "2bd72fc27db99ad4e0b9a81d5701492327741334438bb3fb6382972ce660fa56"),
+    golden.CODEBOOK: (golden.coded, "ab62e144717e28c493c160bd25613e07a2abc89e3296d3788f277ee0bcc0e3fa"),
+    golden.MEMBERS: (golden.members, "af8152b6cca38452dbc05aa2f2cee330da72b2380b4c5c1a9da28591e26d9be8"),
 }
 each_file = pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 

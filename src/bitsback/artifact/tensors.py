@@ -20,6 +20,8 @@ ENCODINGS = ("dense", "bitmap", "members", "codebook")
 CODED = frozenset({"members", "codebook"})
 MOST_TIMES = 1024
 """How many times the bytes that it takes in the file a coded tensor may take in memory."""
+_WORTH = 16
+"""Bytes that a codebook has to save against the elements as they are: a few are not worth the decoding."""
 LARGEST = 2**40
 MOST_AXES = 16
 DTYPES = {
@@ -128,7 +130,8 @@ def _encodings(array: np.ndarray) -> Iterator[tuple[str, bytes]]:
     least = -(-flat.nbytes // MOST_TIMES)
     if array.ndim > 2 and array.size and len(coded := kept.encode(array)) >= least:
         yield "members", coded
-    if array.dtype.kind == "f" and (coded := codebook.encode(array)) is not None and len(coded) >= least:
+    coded = codebook.encode(array) if array.dtype.kind == "f" else None
+    if coded is not None and least <= len(coded) <= array.nbytes - _WORTH:
         yield "codebook", coded
 
 
