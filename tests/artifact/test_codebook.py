@@ -52,6 +52,16 @@ def test_it_takes_about_its_entropy_and_nothing_for_a_row_of_zeros():
     assert len(codebook.encode(wide) or b"") < 1.01 * entropy + 100
 
 
+def test_the_largest_numbers_come_back_and_what_is_beyond_them_is_refused():
+    found = np.float32([3e38, -3e38, 0] * 40)
+    data = codebook.encode(found) or b""
+    assert codebook.decode(memoryview(data), found.shape, found.dtype).tobytes() == found.tobytes()
+    small = np.float32(1e-3) * np.float32([100, -100, 1] * 40)
+    data = (codebook.encode(small) or b"").replace(np.float32(1e-3).tobytes(), np.float32(3e38).tobytes())
+    with pytest.raises(ArtifactError, match="not finite"):
+        codebook.decode(memoryview(data), small.shape, small.dtype)
+
+
 def test_many_numbers_and_what_is_not_finite_are_no_codebook():
     rng = np.random.default_rng(0)
     assert codebook.encode(rng.normal(size=(50, 50)).astype(np.float32)) is None

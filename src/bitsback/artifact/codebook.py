@@ -60,6 +60,8 @@ def decode(data: memoryview, shape: tuple[int, ...], dtype: np.dtype) -> np.ndar
     if symbols.size and not (symbols.min() >= 0 and symbols.max() < len(levels)):
         raise ArtifactError(f"it names a number that is none of its {len(levels)}")
     found[kept] = levels[symbols]
+    if not np.isfinite(found).all():
+        raise ArtifactError("a multiple of its step is not finite")
     return found
 
 
@@ -102,7 +104,8 @@ def _decoded_levels(reader: Reader, how: int, dtype: np.dtype) -> tuple[np.ndarr
 
 
 def _multiples(step: np.ndarray) -> np.ndarray:
-    return np.arange(-MOST_MULTIPLE, MOST_MULTIPLE + 1).astype(step.dtype) * step
+    with np.errstate(over="ignore"):  # of a large step not all are taken
+        return np.arange(-MOST_MULTIPLE, MOST_MULTIPLE + 1).astype(step.dtype) * step
 
 
 def _step(levels: np.ndarray) -> np.ndarray | None:
