@@ -52,6 +52,11 @@ class Network:
         """The names of the parameters that get a distribution."""
         return tuple(name for name in self.params if name not in self.deterministic)
 
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The names of the parameters that training moves: numbers with a gradient that are not held."""
+        return tuple(n for n, value in self.params.items() if value.is_floating_point() and n not in self.held)
+
     def __call__(self, tensors: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
         """The network's outputs `[B, outputs]` for inputs `[B, *input_shape]` under the given params and buffers."""
         return self.graph(*(tensors[name] for name in self.names), inputs)[0]

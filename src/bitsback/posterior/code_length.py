@@ -91,8 +91,7 @@ class CodeLengthObjective:
     def __init__(self, settings: CodeLength, network: Network, likelihood: Likelihood, masks: Params) -> None:
         self.settings, self.network, self.likelihood, self.masks = settings, network, likelihood, masks
         self.coded = tuple(name for name in network.bayesian if network.params[name].ndim > 1)
-        trained = {name for name, value in network.params.items() if value.is_floating_point()} - network.held
-        self.points = tuple(name for name in network.params if name in trained and name not in self.coded)
+        self.points = tuple(name for name in network.trained if name not in self.coded)
         self.constant = {
             name: value for name, value in network.params.items() if name not in {*self.points, *self.coded}
         }

@@ -119,7 +119,7 @@ class MeanFieldObjective:
         local = reparametrizable(network) if settings.estimator == "local_reparametrization" else ()
         self.local = LocalReparametrization(network, local)
         self.drawn = tuple(name for name in network.bayesian if name not in local)
-        trained = {name for name, value in network.params.items() if value.is_floating_point()} - network.held
+        trained = network.trained
         self.points = tuple(name for name in network.deterministic if name in trained)
         self.constant = {name: value for name, value in network.params.items() if name not in trained}
 

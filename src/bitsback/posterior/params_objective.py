@@ -18,9 +18,7 @@ class ParamsObjective:
 
     def __init__(self, network: Network, likelihood: Likelihood, masks: Params) -> None:
         self.network, self.likelihood, self.masks = network, likelihood, masks
-        self.trained = tuple(
-            name for name, value in network.params.items() if value.is_floating_point() and name not in network.held
-        )
+        self.trained = network.trained
         self.constant = {name: value for name, value in network.params.items() if name not in self.trained}
 
     @property
