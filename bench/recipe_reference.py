@@ -18,8 +18,10 @@ from bitsback import toml
 from bitsback.errors import DataError
 from bitsback.given.dataset import DataSettings
 from bitsback.measure.latency import LatencySettings
+from bitsback.posterior.distillation import Distillation
 from bitsback.recipe import inference as asked
 from bitsback.recipe import sections
+from bitsback.recipe.compression import Target
 
 # A table of the recipe, and the library's settings that some of its keys are.
 MIRRORS: dict[type, tuple[type, ...]] = {
@@ -31,6 +33,7 @@ MIRRORS: dict[type, tuple[type, ...]] = {
     asked.NormalPrior: (bitsback.Normal,),
     asked.Point: (bitsback.Point,),
     asked.CodeLength: (bitsback.CodeLength,),
+    asked.Sqs: (bitsback.Sqs,),
     asked.SgMcmc: (bitsback.SgMcmc,),
     asked.Hmc: (bitsback.Hmc,),
     asked.McDropout: (bitsback.McDropout,),
@@ -39,6 +42,7 @@ MIRRORS: dict[type, tuple[type, ...]] = {
     asked.Imported: (),
     sections.Fit: (bitsback.FitSettings, bitsback.Optimization),
     sections.Compress: (),
+    Target: (Distillation, bitsback.CodeLength),
     bitsback.Policy: (),
     bitsback.Choice: (),
     sections.Form: (),

@@ -1,14 +1,10 @@
-import functools
-
 import pytest
-from torch.onnx._internal.exporter._registration import ONNXRegistry
 
+from tests import remembering
 from tests.run.tiny import CONTENT
 from tests.served import Served
 
-# For every export PyTorch's exporter parses the sources of some five hundred operators anew, which never change: that is nearly
-# half of the time of a small network's export, of which there are hundreds here.
-ONNXRegistry.from_torchlib = staticmethod(functools.cache(ONNXRegistry.from_torchlib))
+remembering.begin()
 
 
 def pytest_collection_modifyitems(items):

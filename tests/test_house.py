@@ -42,7 +42,7 @@ PUBLIC = {
         "load",
         "evaluate",
     ),
-    *("CodeLength", "SgMcmc", "Hmc", "McDropout", "DeepEnsemble", "SnapshotEnsemble"),
+    *("CodeLength", "Sqs", "SgMcmc", "Hmc", "McDropout", "DeepEnsemble", "SnapshotEnsemble"),
     *("MeanField", "Point", "Normal", "ScaleMixture", "FitSettings", "Optimization", "Choice", "Policy", "Promise"),
     "__version__",
 }

@@ -21,11 +21,10 @@ from bitsback.errors import BitsbackError
 from bitsback.measure.journal import Journal, Measurement, Scalar, latest, stamp
 from bitsback.measure.provenance import provenance
 from bitsback.measure.quality import classification
-from bitsback.run.compress import sparsity
 from examples.one_pass.__main__ import called
 from examples.shared_ensemble.cases import CASES, Fitted, fitted
 from examples.shared_ensemble.storage import coordinates, dense_bytes, taken
-from examples.shared_ensemble.ways import Way, predictors, ways
+from examples.shared_ensemble.ways import BITS, Way, predictors, ways
 
 ROOT = Path(__file__).resolve().parents[2]
 JOURNAL, RUNS = ROOT / "results" / "shared_ensemble.jsonl", ROOT / "runs" / "shared_ensemble"
@@ -78,7 +77,7 @@ def measured(name: str, found: Fitted, chosen: Sequence[Way]) -> Iterator[list[M
     for way in chosen:
         of: dict[str, Scalar] = {"case": name, "way": way.name, "members": way.members}
         if way.network in {"structure", "shared"}:
-            of["sparsity"] = sparsity(way.of(found))
+            of["sparsity"] = way.of(found).sparsity
         figures = [
             classification(run(data.test.inputs), data.test.targets, run(data.out_of_distribution))
             for run in predictors(way, found)
@@ -106,7 +105,7 @@ def _bytes(way: Way, found: Fitted, whole: int, of: Mapping[str, Scalar]) -> lis
     rows = [Measurement(what, size, "bytes", of) for what, size in sizes.items()]
     together = sizes["weights_bytes"] + sizes["graph_bytes"]
     rows.append(Measurement("bytes_ratio", together / whole, "1", {**of, "beside": "dense float32"}))
-    if way.network == "shared" and way.weights != "float32":
+    if way.network == "shared" and way.weights in BITS:
         stacks = {name: each.numpy() for name, each in program.module.state_dict().items() if "drawn__" in name}
         rows += [Measurement(what, size, "bytes", of) for what, size in coordinates(stacks).items()]
     return rows

@@ -58,7 +58,7 @@ def ways(counts: tuple[int, ...], usual: Precision = "int8") -> dict[str, Way]:
         Way("shared", "shared", 1),
         *(Way(f"shared_{count}_float32", "shared", count) for count in counts),
         *(Way(f"shared_{count}_{usual}", "shared", count, usual) for count in counts),
-        *(Way(f"shared_{most}_{bits}", "shared", most, bits) for bits in BITS if bits != usual),
+        *(Way(f"shared_{most}_{bits}", "shared", most, bits) for bits in ("bfloat16", *BITS) if bits != usual),
         *(Way(f"{which}_{bits}", which, 1, bits) for which in ("dense", "shared") for bits in BITS),
     ]
     return {way.name: way for way in found}

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bitsback.posterior.point import Point
     from bitsback.posterior.prior import Normal, ScaleMixture
     from bitsback.posterior.sg_mcmc import SgMcmc
+    from bitsback.posterior.sqs import Sqs
     from bitsback.runtime.predictor import load
 
 __version__ = "0.1.0"
@@ -54,6 +55,7 @@ __all__ = [
     "ScaleMixture",
     "SgMcmc",
     "SnapshotEnsemble",
+    "Sqs",
     "__version__",
     "dataset",
     "ensemble",
@@ -86,6 +88,7 @@ _HOMES = {
     "ScaleMixture": "posterior.prior",
     "SgMcmc": "posterior.sg_mcmc",
     "SnapshotEnsemble": "posterior.ensembles",
+    "Sqs": "posterior.sqs",
     **dict.fromkeys(("dataset", "evaluate", "fit", "network", "pack", "prune"), "api"),
     **dict.fromkeys(("ensemble", "point", "propagated", "stochastic"), "forms"),
     "imported": "importing",

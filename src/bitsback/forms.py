@@ -45,8 +45,8 @@ def ensemble(
     Args:
         fitted: The network.
         members: How many draws; without a number all values of a posterior that is a list of them, and 20 of any other.
-        member_weights: How they are stored: in float32, or as whole numbers of 8, 6, 4, 3 or 2 bits with a factor for each
-            output.
+        member_weights: How they are stored: in float32, in bfloat16, or as whole numbers of 8, 6, 4, 3 or 2 bits with a factor
+            for each output.
         layout: All "stacked" in one graph; or "swapped" in and out of the graph of one member, which takes less memory and
             more time, and can be asked for its first members alone.
         seed: Decides which.

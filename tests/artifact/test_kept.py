@@ -31,6 +31,17 @@ def test_a_stack_comes_back(members, shape, density, dtype):
     np.testing.assert_array_equal(again, found)
 
 
+def test_what_bfloat16_holds_takes_less_than_half_of_its_bytes():
+    whole = stack(8, (50, 80), 0.3, np.float32)
+    upper = (whole.view(np.uint32) & 0xFFFF0000).view(np.float32)
+    data = kept.encode(upper)
+    np.testing.assert_array_equal(kept.decode(memoryview(data), upper.shape, upper.dtype), upper)
+    assert len(data) < 0.45 * len(kept.encode(whole))
+    for size in range(0, len(data), 11):
+        with pytest.raises(ArtifactError):
+            kept.decode(memoryview(data[:size]), upper.shape, upper.dtype)
+
+
 def test_values_that_are_close_to_their_mean_take_fewer_bytes():
     rng = np.random.default_rng(0)
     around = np.clip(rng.normal(0, 40, (60, 60)), -100, 100).round()

@@ -8,7 +8,7 @@ import torch
 
 from bitsback.given.resolve import resolve
 from bitsback.recipe.text import parse
-from bitsback.run.compress import compress, sparsity
+from bitsback.run.compress import compress
 from examples.shared_ensemble import __main__ as study
 from examples.shared_ensemble import cases
 from examples.shared_ensemble.cases import CASES, Case, fitted
@@ -65,7 +65,7 @@ def test_each_case_has_its_recipes(name, part, tmp_path):
 
 
 def test_members_have_the_structure_and_weights_of_their_own(known):
-    assert sparsity(known.shared) == sparsity(known.structure) == pytest.approx(0.8, abs=1e-3)
+    assert known.shared.sparsity == known.structure.sparsity == pytest.approx(0.8, abs=1e-3)
     drawn = known.shared.posterior.sample(4, None)
     for name, mask in known.structure.masks.items():
         assert not drawn[name][:, mask == 0].any()

@@ -54,7 +54,15 @@ def test_a_recipe_knows_the_same_names():
     assert get_args(get_type_hints(Form)["member_weights"]) == PRECISIONS
 
 
-@pytest.mark.parametrize("how", ["int8", "int2"])
+def test_bfloat16_is_the_nearest_there_is():
+    of = {"weight": drawn(3, 6, 5), "norm": drawn(3, 6)}
+    found = stored(of, ["weight"], "bfloat16")
+    weight = unstored(found["weight"]).tensor
+    assert torch.equal(weight, of["weight"].bfloat16().float())
+    assert unstored(found["norm"]).tensor is of["norm"]
+
+
+@pytest.mark.parametrize("how", ["bfloat16", "int8", "int2"])
 def test_program_members_and_what_is_held_are_what_is_stored(how):
     torch.manual_seed(0)
     network = trace(lenet_5((1, 12, 12), 3), (1, 12, 12))
@@ -72,5 +80,5 @@ def test_program_members_and_what_is_held_are_what_is_stored(how):
 
 def test_an_unknown_way_to_store_is_refused():
     network = trace(lenet_5((1, 12, 12), 3), (1, 12, 12))
-    with pytest.raises(RecipeError, match="member_weights is 'int5'; it must be one of float32, int8"):
+    with pytest.raises(RecipeError, match="member_weights is 'int5'; it must be one of float32, bfloat16, int8"):
         EnsembleForm(3, member_weights="int5").members(network, posterior_over(network), None)

@@ -9,11 +9,12 @@ from bitsback.artifact import codebook
 from bitsback.errors import RecipeError
 from bitsback.given.network import trace
 from bitsback.given.reference import mlp
-from bitsback.posterior.code_length import CodeLength
+from bitsback.posterior.code_length import CodeLength, Target
 from bitsback.posterior.fit import fit
 from bitsback.posterior.likelihood import Likelihood
 from bitsback.posterior.loop import Examples, FitSettings
 from bitsback.posterior.optimization import Optimization
+from bitsback.posterior.symbols import symbols
 
 
 def examples():
@@ -32,12 +33,18 @@ def fitted(temperature, inference=None, epochs=60, hidden=()):
     return fit(network(*hidden), inference or CodeLength(), Likelihood("classification", 2), examples(), settings)
 
 
-def test_the_kl_is_the_file():
-    found = fitted(0.002, CodeLength(narrowing=0.02), 10, (300, 100))
-    coded = [each.numpy() for each in found.posterior.centre().values() if each.ndim > 1]
-    spent = 8 * sum(len(codebook.encode(each) or b"") for each in coded)
+def spent(params):
+    """Bytes of everything that is coded."""
+    return sum(len(codebook.encode(each.numpy()) or each.numpy().tobytes()) for each in params.values())
+
+
+@pytest.mark.parametrize("crossed", [False, True])
+def test_the_kl_is_the_file(crossed):
+    found = fitted(0.002, CodeLength(narrowing=0.02, crossed=crossed), 10, (300, 100))
     bits = found.history[-1]["kl"] / math.log(2)
-    assert 0.85 * bits < spent < 1.02 * bits  # rows and columns whose densities differ cost less, and tables a little
+    # A coder is told of rows and columns, of which the KL knows nothing, or all for nothing; tables cost a little.
+    low, high = (1.0, 1.1) if crossed else (0.85, 1.04)
+    assert low * bits < 8 * spent(found.posterior.centre()) < high * bits
 
 
 def test_a_dearer_nat_gives_fewer_of_them_and_what_matters_stays():
@@ -49,15 +56,40 @@ def test_a_dearer_nat_gives_fewer_of_them_and_what_matters_stays():
     assert dear.history[-1]["nll"] < 0.2
 
 
-def test_weights_are_few_halves_with_zero_and_vectors_have_eight_bits():
-    for name, each in fitted(0.05, CodeLength(levels=3), epochs=3).posterior.centre().items():
-        if each.ndim > 1:
-            assert len(each.unique()) <= 3, name
-            assert (each == 0).any()
-            assert torch.equal(each, each.half().float())
-        else:
-            step = each.abs().max() / 127
-            torch.testing.assert_close(each / step, torch.round(each / step), rtol=0, atol=1e-3)
+def test_weights_and_biases_are_few_halves_with_zero():
+    found = fitted(0.05, CodeLength(levels=3, vector_levels=7), epochs=3).posterior.centre()
+    for name, each in found.items():
+        assert len(each.unique()) <= (3 if each.ndim > 1 else 7), name
+        assert torch.equal(each, each.half().float())
+    assert all((each == 0).any() for each in found.values() if each.ndim > 1)
+
+
+def test_crossed_densities_are_those_of_rows_and_columns():
+    traced = network(100)
+    traced.params["1.weight"][20:] *= 1e-3
+    traced.params["1.weight"][:, 10:] *= 0.2
+    lengths = []
+    for crossed in (False, True):
+        objective = CodeLength(crossed=crossed).objective(traced, Likelihood("classification", 2), {})
+        variables = objective.at_rest(objective.at_rest(objective.start()))
+        lengths.append(objective.length(variables))
+        chance = objective.cells(variables, "1.weight").logit().sigmoid().expand(100, 20)
+        kept = symbols(variables["latent/1.weight"], objective.cells(variables, "1.weight")) != 2
+        assert chance.sum() == pytest.approx(int(kept.sum()), rel=0.2)  # half a count more in every row and column
+    assert (chance[:20, :10] > 20 * chance[20:, 10:].max()).all()
+    assert lengths[1] < 0.7 * lengths[0]
+
+
+@pytest.mark.parametrize("size", [700, 1100])
+def test_a_size_that_is_asked_for_is_met(size):
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(3000, 20, generator=generator)
+    hidden = torch.tanh(inputs @ torch.randn(20, 30, generator=generator))
+    hard = Examples(inputs, (hidden @ torch.randn(30, 2, generator=generator)).argmax(1))
+    settings = FitSettings(20, 50, Optimization(learning_rate=5e-3))
+    found = fit(network(200), CodeLength(target=Target(size, spent)), Likelihood("classification", 2), hard, settings)
+    assert spent(found.posterior.centre()) == pytest.approx(size, rel=0.05)
+    assert found.history[-1]["bytes"] == pytest.approx(spent(found.posterior.centre()), rel=0.05)
 
 
 def test_a_mask_holds():

@@ -16,6 +16,7 @@ from bitsback.posterior.mean_field import MeanField
 from bitsback.posterior.point import Point
 from bitsback.posterior.prior import Normal
 from bitsback.posterior.sg_mcmc import SgMcmc
+from bitsback.posterior.sqs import Sqs
 
 HELD = ["first.*", "norm.*"]
 PRIOR = Normal(1.0)
@@ -36,6 +37,7 @@ class Normed(nn.Module):
 METHODS = {
     "point": Point(),
     "code length": CodeLength(),
+    "sqs": Sqs(sparsity=0.2),
     "mean field": MeanField(PRIOR),
     "mean field, drawn": MeanField(PRIOR, estimator="weight_sampling"),
     "deep ensemble": DeepEnsemble(2),

@@ -11,7 +11,7 @@ from torch import nn
 from bitsback.errors import RunError
 from bitsback.given.network import trace
 from bitsback.posterior import checkpoint
-from bitsback.posterior.code_length import CodeLength
+from bitsback.posterior.code_length import CodeLength, Target
 from bitsback.posterior.fit import fit
 from bitsback.posterior.likelihood import Likelihood
 from bitsback.posterior.loop import Examples, FitSettings
@@ -19,6 +19,7 @@ from bitsback.posterior.mean_field import MeanField
 from bitsback.posterior.optimization import Optimization
 from bitsback.posterior.point import Point
 from bitsback.posterior.prior import Normal
+from bitsback.posterior.sqs import Sqs
 
 SETTINGS = FitSettings(epochs=7, batch=10, optimization=Optimization("adam", 0.02), checkpoint_seconds=0)
 
@@ -74,6 +75,8 @@ METHODS = [
     MeanField(estimator="local_reparametrization", kl="closed_form"),
     Point(),
     CodeLength(),
+    CodeLength(target=Target(500, lambda params: sum(int((each != 0).sum()) for each in params.values()))),
+    Sqs(),
 ]
 
 

@@ -9,6 +9,7 @@ from bench.recipe_reference import MIRRORS
 from bitsback.compress.schedule import Cycles
 from bitsback.measure.abstain import Promise
 from bitsback.posterior import mean_field
+from bitsback.posterior.distillation import Distillation
 from bitsback.recipe import sections
 from bitsback.recipe.sections import Recipe
 from bitsback.run.abstention import promise_of
@@ -19,6 +20,8 @@ PAIRS = [(said, own) for said, mirrored in MIRRORS.items() for own in mirrored i
 ELSEWHERE = {
     bitsback.FitSettings: {"optimization", "temperature", "seed"},
     bitsback.MeanField: {"starts"},
+    bitsback.CodeLength: {"target", "levels"},  # [compress.target], which without a number finds one
+    Distillation: {"share", "softening"},  # of which there is some where a size is asked for
     bitsback.Promise: {"thresholds"},
     bitsback.SgMcmc: {"dynamics"},  # the recipe's method
     sections.LatencySettings: {"batch", "device", "again"},

@@ -47,7 +47,7 @@ WRONG = {
     "[compress]\nweight_decay = -1": "compress.weight_decay is -1.0; it must be a finite number, at least 0",
     '[inference]\nmethod = "sghmc"\n[compress]\nlearning_rate = 0.1': "compress.learning_rate is 0.1; it must be left out",
     "[compress]\nweight_decay = 0.1": "compress.weight_decay is 0.1; it must be 0 where inference.method is 'mean_field'",
-    '[form]\nmember_weights = "int5"': "form.member_weights is 'int5'; it must be 'float32', 'int8'",
+    '[form]\nmember_weights = "int5"': "form.member_weights is 'int5'; it must be 'float32', 'bfloat16', 'int8'",
     "[abstain]\ntolerance = inf": "abstain.tolerance is inf",
     "[compress]\npolicy = 3": "compress.policy is 3; it must be a table",
     '[compress]\npolicy = "nowhere.toml"': "compress.policy names 'nowhere.toml', which cannot be read",

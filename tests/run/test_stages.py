@@ -8,7 +8,7 @@ from bitsback.recipe.sections import Abstain, Compress
 from bitsback.recipe.text import parse
 from bitsback.report.evidence import Variant, newest, value
 from bitsback.report.promise import promise
-from bitsback.run.compress import compress, compressed, sparsity
+from bitsback.run.compress import compress, compressed
 from bitsback.run.evaluate import evaluate
 from bitsback.run.fit import dense, fit, recipe_of
 from bitsback.run.materials import Materials, gather
@@ -54,7 +54,7 @@ def test_pruning_is_exact_and_read_back(copied_run):
     materials = with_part(copied_run, compress=Compress(policy=parse({"compress": {"policy": {}}}).compress.policy))
     pruned = compress(copied_run, materials)
     again = compressed(copied_run, materials)
-    assert sparsity(pruned) == sparsity(again) == pytest.approx(0.9, abs=1e-3)
+    assert pruned.sparsity == again.sparsity == pytest.approx(0.9, abs=1e-3)
     for name, (mean, var) in again.posterior.marginals().items():
         if name in again.masks:
             assert not mean[again.masks[name] == 0].any()
@@ -64,7 +64,7 @@ def test_pruning_is_exact_and_read_back(copied_run):
 def test_cycles_with_fine_tuning_reach_the_sparsity_and_resume(copied_run, monkeypatch):
     materials = with_part(copied_run, compress=Compress(cycles=2, fine_tune_epochs=2))
     whole = compress(copied_run, materials)
-    assert sparsity(whole) == pytest.approx(0.9, abs=1e-3)
+    assert whole.sparsity == pytest.approx(0.9, abs=1e-3)
     assert not copied_run.has("cycles")
     _interrupt_in_cycle(2, copied_run, materials, monkeypatch)
     resumed = compress(copied_run, materials)

@@ -1,7 +1,7 @@
 """A stack of tensors that share where they are not zero: the pattern once, and then the values of each member.
 
-Whole numbers are coded as they are or as differences from the members' mean, whichever takes fewer bytes. docs/format.md has
-every byte.
+Whole numbers are coded as they are or as differences from the members' mean, whichever takes fewer bytes; of float32 that
+bfloat16 holds exactly, the upper halves are. docs/format.md has every byte.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from bitsback.artifact import numbers, pattern
 from bitsback.artifact.numbers import Reader
 from bitsback.errors import ArtifactError
 
-_PLAIN, _CODED, _DIFFERENCES = range(3)
+_PLAIN, _CODED, _DIFFERENCES, _HALVES = range(4)
 
 
 def encode(stack: np.ndarray) -> bytes:
@@ -45,6 +45,9 @@ def decode(data: memoryview, shape: tuple[int, ...], dtype: np.dtype) -> np.ndar
 
 def _encoded_values(values: np.ndarray) -> bytes:
     plain = bytes([_PLAIN]) + np.ascontiguousarray(values).tobytes()
+    if values.dtype == np.dtype("<f4"):
+        bits = np.ascontiguousarray(values).view("<u4").ravel()
+        return plain if (bits & 0xFFFF).any() else min(plain, bytes([_HALVES]) + _encoded_halves(bits), key=len)
     if values.dtype.kind not in "iu" or values.dtype.itemsize > 1:
         return plain
     flat = values.astype(np.int64)
@@ -57,6 +60,19 @@ def _encoded_values(values: np.ndarray) -> bytes:
     )
 
 
+def _encoded_halves(bits: np.ndarray) -> bytes:
+    """Upper halves: signs and most of the exponents, of which there are few different ones, coded, and the rest as it is."""
+    return numbers.encode((bits >> 24).astype(np.int64)) + (bits >> 16 & 0xFF).astype(np.uint8).tobytes()
+
+
+def _decoded_halves(reader: Reader, count: int) -> np.ndarray:
+    upper = numbers.decode(reader, count)
+    if upper.size and not (upper.min() >= 0 and upper.max() <= 0xFF):
+        raise ArtifactError("the upper byte of a value of it is none")
+    lower = np.frombuffer(reader.take(count), np.uint8)
+    return (upper.astype("<u4") << 24 | lower.astype("<u4") << 16).view("<f4")
+
+
 def _centre(values: np.ndarray) -> np.ndarray:
     """The mean of each row, rounded."""
     return (2 * values.sum(1) + values.shape[1]) // (2 * values.shape[1])
@@ -66,6 +82,8 @@ def _decoded_values(reader: Reader, shape: tuple[int, int], dtype: np.dtype) -> 
     how, count = reader.take(1)[0], shape[0] * shape[1]
     if how == _PLAIN:
         return np.frombuffer(reader.take(count * dtype.itemsize), dtype).reshape(shape)
+    if how == _HALVES and dtype == np.dtype("<f4"):
+        return _decoded_halves(reader, count).reshape(shape)
     if how not in {_CODED, _DIFFERENCES} or dtype.kind not in "iu" or dtype.itemsize > 1:
         raise ArtifactError(f"its values of {dtype.name} are coded in way {how}")
     centre = numbers.decode(reader, shape[0]) if how == _DIFFERENCES else np.zeros(shape[0], np.int32)

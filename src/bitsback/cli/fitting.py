@@ -1,11 +1,12 @@
 """The commands that make a posterior or shape it: fit, import and compress."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bitsback.cli.goals import Goals
+from bitsback.cli.grouped import grouped
 from bitsback.cli.options import (
     TYPED,
     DataFolder,
@@ -97,52 +98,33 @@ def import_(
     _show_posterior(made, asked, fitted, as_json=as_json)
 
 
+@grouped
 def compress(
     folder: Run,
     *,
-    sparsity: Annotated[float | None, typer.Option(help="The share of weights that go, from 0 to 1.")] = None,
-    saliency: Annotated[str | None, typer.Option(help="snr or magnitude: which go first.")] = None,
-    policy: Annotated[Path | None, typer.Option(help="A policy in TOML, layer by layer.")] = None,
-    cycles: Annotated[int | None, typer.Option(help="Prune in so many steps.")] = None,
+    goals: Goals,
     fine_tune_epochs: Annotated[int | None, typer.Option(help="Train under the mask after each step.")] = None,
     data: DataFolder = None,
     seed: SameSeed = None,
     settings: Settings = None,
     as_json: Json = False,
 ) -> None:
-    """Prune the posterior by a policy.
+    """Prune the posterior by a policy, or bring the packed file to a size by training weights to be few numbers.
 
     Example: bitsback compress runs/mnist --sparsity 0.95 --saliency snr
+
+    Example: bitsback compress runs/mnist --target-size 40kB
     """
     need_torch()
     from bitsback.run.compress import compress as compress_stage
 
-    changes = {"compress.policy": _policy(policy), "data.folder": absolute(data)}
-    changes |= {"compress.policy.default.sparsity": sparsity, "compress.policy.default.saliency": saliency}
-    changes |= {"compress.cycles": cycles, "compress.fine_tune_epochs": fine_tune_epochs, "seed": seed}
-    asked = {"--sparsity": sparsity, "--saliency": saliency, "--policy": policy}
-    words = next((name for name, value in asked.items() if value is not None), None)
-    made, materials = opened(folder, changes, settings, lambda _, recipe: _check_policy(words, recipe))
+    changes = {**goals.changes(), "compress.fine_tune_epochs": fine_tune_epochs}
+    changes |= {"data.folder": absolute(data), "seed": seed}
+    made, materials = opened(folder, changes, settings, lambda _, recipe: goals.check(recipe))
     with watching(as_json) as watcher:
         pruned = compress_stage(made, materials, watch=watcher.watch)
     figures = _kept(folder, pruned)
     show(figures, as_json=as_json, text=lambda: _kept_text(figures))
-
-
-def _check_policy(words: str | None, recipe: "Recipe") -> None:
-    """Refuse a policy beside what takes its place.
-
-    Raises:
-        RecipeError: There is one.
-    """
-    from bitsback.errors import RecipeError
-
-    masks = recipe.compress.masks
-    if words is not None and masks is not None:
-        raise RecipeError(
-            f"{words} asks for a policy, and compress.masks = '{masks}' says what goes in its place; leave {words} out, or "
-            "the masks: --set 'compress.masks=\"\"'"
-        )
 
 
 def _start(folder: Path, recipe: Path | None) -> dict[str, Any]:
@@ -203,20 +185,10 @@ def _fitted_text(folder: Path, recipe: "Recipe", fitted: "FittedNetwork") -> str
     )
 
 
-def _policy(path: Path | None) -> dict[str, Any] | None:
-    if path is None:
-        return None
-    from bitsback.recipe.text import parse
-
-    return asdict(parse({"compress": {"policy": str(path)}}).compress.policy)
-
-
 def _kept(folder: Path, pruned: "FittedNetwork") -> dict[str, Any]:
-    from bitsback.run.compress import sparsity as reached
-
     return {
         "run": str(folder),
-        "sparsity": reached(pruned),
+        "sparsity": pruned.sparsity,
         "parameters": pruned.parameters,
         "kept": pruned.parameters - pruned.gone,
     }

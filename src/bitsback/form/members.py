@@ -1,4 +1,4 @@
-"""The members of an ensemble as they are stored: whole numbers of few bits, times a factor for each output.
+"""The members of an ensemble as they are stored: whole numbers of few bits, times a factor for each output, or bfloat16.
 
 What is lost is lost in the program itself: it is evaluated, exported and packed with what is stored. Biases and other random
 vectors have 8 bits at least; what is not random but differs between members (norms, their statistics) is left as it is. A
@@ -15,7 +15,7 @@ from torch import Tensor
 from bitsback.given.params import Params
 from bitsback.given.stacked import Stack
 
-Precision = Literal["float32", "int8", "int6", "int4", "int3", "int2"]
+Precision = Literal["float32", "bfloat16", "int8", "int6", "int4", "int3", "int2"]
 PRECISIONS = get_args(Precision)
 _SHRINKS = tuple(1 - 0.025 * step for step in range(29))  # down to 0.3 of what the largest weight would need
 
@@ -47,7 +47,9 @@ def stored(drawn: Params, random: Collection[str], how: Precision) -> dict[str, 
         how: to what.
     """
     found: dict[str, Stack | StoredStack] = {name: Stack(each) for name, each in drawn.items()}
-    if how != "float32":
+    if how == "bfloat16":
+        found |= {name: Stack(drawn[name].bfloat16().to(drawn[name].dtype)) for name in random}
+    elif how != "float32":
         bits = int(how.removeprefix("int"))
         for name in random:
             each = drawn[name]

@@ -157,9 +157,8 @@ def _row(what: str, unit: str, values: np.ndarray, of: Mapping[str, Scalar], set
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Collect garbage now and not again until the end, then as before."""
+    """Collect no garbage until the end, then as before."""
     before = gc.isenabled()
-    gc.collect()
     gc.disable()
     try:
         yield

@@ -40,11 +40,15 @@ class Fitted(NamedTuple):
         posterior: the fitted posterior.
         log_noise: regression's log noise standard deviations `[D]` in standardized units, else empty.
         history: per epoch `epoch`, `nll` (nats per datum), `kl` (nats in all), `loss` (their sum per datum), `seconds`.
+        variables: what was trained, as the method's objective names it, where the last values are what counts.
+        buffers: the network's, as training left them.
     """
 
     posterior: Posterior
     log_noise: Tensor
     history: list[dict[str, float]]
+    variables: Params
+    buffers: Params
 
 
 def fit(
@@ -96,9 +100,12 @@ def fit(
             inference.gathered(network, state.kept, masks or {}),
             _noise(state.kept["variable/log_noise"]),
             state.history,
+            {},
+            {},
         )
     variables = {name: tensor.detach() for name, tensor in state.variables.items()}
-    return Fitted(objectives[0].posterior(variables, state.buffers), variables["log_noise"], state.history)
+    posterior = objectives[0].posterior(variables, state.buffers)
+    return Fitted(posterior, variables["log_noise"], state.history, variables, state.buffers)
 
 
 @dataclass(frozen=True)

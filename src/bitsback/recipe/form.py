@@ -43,8 +43,8 @@ class Form:
         name: Without one it is an ensemble where inference gives something to draw from, else a point.
         members: Of an ensemble, at least 2. Without a number it has all values of a posterior that is a list of them (samples,
             the members of a deep ensemble), and 20 draws of any other. Of the stochastic form, how many draws each call makes.
-        member_weights: How an ensemble stores them: in "float32", or as whole numbers of 8, 6, 4, 3 or 2 bits with a factor for
-            each output ("int8" to "int2"). The program computes with what is stored.
+        member_weights: How an ensemble stores them: in "float32", in "bfloat16", or as whole numbers of 8, 6, 4, 3 or 2 bits
+            with a factor for each output ("int8" to "int2"). The program computes with what is stored.
         layout: Of an ensemble: all members "stacked" in one graph, or "swapped" in and out of the graph of one, which takes
             less memory and more time, and can be asked for its first members alone.
         probabilities: How the propagated form finds class probabilities: from "points" of its Gaussian outputs, or in closed
@@ -64,7 +64,7 @@ class Form:
     __pydantic_config__ = STRICT
     name: FormName | None = None
     members: int | None = None
-    member_weights: Literal["float32", "int8", "int6", "int4", "int3", "int2"] = "float32"
+    member_weights: Literal["float32", "bfloat16", "int8", "int6", "int4", "int3", "int2"] = "float32"
     layout: Literal["stacked", "swapped"] = "stacked"
     probabilities: Literal["points", "mean_field"] = "points"
     points: int = 128

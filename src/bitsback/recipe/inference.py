@@ -78,10 +78,36 @@ class CodeLength:
     __pydantic_config__ = STRICT
     method: Literal["code_length"] = "code_length"
     levels: int = 5
+    vector_levels: int = 15
     width: float = 0.15
-    narrowing: float = 0.3
+    narrowing: float = 1.0
     level_rate: float = 0.1
-    rise: float = 0.3
+    rise: float = 0.5
+    crossed: bool = True
+
+
+@dataclass(frozen=True)
+class Sqs:
+    """A spike and a slab of Gaussians for each weight, to compare with; see `posterior.sqs.Sqs`.
+
+    Attributes:
+        method: Makes the inference this one.
+    """
+
+    __pydantic_config__ = STRICT
+    method: Literal["sqs"] = "sqs"
+    components: int = 4
+    sparsity: float = 0.5
+    prior_keep: float | None = None
+    prior_std: float = 3.0
+    softness: float = 5e-4
+    gate_softness: float = 0.0125
+    gate_rate: float = 12.0
+    begin: float = 0.04
+    end: float = 0.6
+    windows: Literal["one", "outliers", "equal"] = "one"
+    draws: int = 0
+    mended: bool = False
 
 
 @dataclass(frozen=True)

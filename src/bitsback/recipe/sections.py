@@ -23,6 +23,7 @@ from bitsback.recipe.inference import (
     Point,
     SgMcmc,
     SnapshotEnsemble,
+    Sqs,
 )
 from bitsback.recipe.strict import STRICT, check
 from bitsback.settings import check_seed, check_whole
@@ -183,7 +184,7 @@ class Recipe:
     data: Data = field(default_factory=Data)
     network: Network = field(default_factory=Network)
     inference: (
-        MeanField | Point | CodeLength | SgMcmc | Hmc | McDropout | DeepEnsemble | SnapshotEnsemble | Imported
+        MeanField | Point | CodeLength | Sqs | SgMcmc | Hmc | McDropout | DeepEnsemble | SnapshotEnsemble | Imported
     ) = field(default_factory=MeanField)
     fit: Fit = field(default_factory=Fit)
     compress: Compress = field(default_factory=Compress)
@@ -195,7 +196,9 @@ class Recipe:
     def __post_init__(self) -> None:
         check_seed(self.seed)
         check(0 <= self.temperature < math.inf, "temperature", self.temperature, "a finite number, at least 0")
-        has_prior = isinstance(self.inference, MeanField | CodeLength | SgMcmc | Hmc)
+        has_prior = isinstance(self.inference, MeanField | CodeLength | Sqs | SgMcmc | Hmc)
+        alone = self.compress.target is None or self.form.name in {None, "point"}
+        check(alone, "form.name", self.form.name, "'point' where compress.target asks for a size")
         right = f"0 where inference.method is '{self.inference.method}': it has a prior"
         check(self.fit.weight_decay == 0 or not has_prior, "fit.weight_decay", self.fit.weight_decay, right)
         again = self.compress.weight_decay
@@ -270,4 +273,5 @@ class Recipe:
 
     @property
     def _one_value(self) -> bool:
-        return isinstance(self.inference, Point | CodeLength)
+        draws = isinstance(self.inference, Sqs) and self.inference.draws > 0
+        return self.compress.target is not None or (isinstance(self.inference, Point | CodeLength | Sqs) and not draws)

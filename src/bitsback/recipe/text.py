@@ -17,6 +17,7 @@ _METHODS = {
     "mean_field": "MeanField",
     "point": "Point",
     "code_length": "CodeLength",
+    "sqs": "Sqs",
     "sghmc": "SgMcmc",
     "sgld": "SgMcmc",
     "hmc": "Hmc",
@@ -92,6 +93,8 @@ def _prepared(content: Mapping[str, Any], beside: Path) -> dict[str, Any]:
             there = str(named.absolute(beside / value)) if (part, key) in _PATHS else named.beside(value, beside)
             found[part] = {**table, key: there}
     compress = found.get("compress")
+    if isinstance(compress, Mapping) and compress.get("target") == {}:
+        compress = found["compress"] = {key: value for key, value in compress.items() if key != "target"}
     if isinstance(compress, Mapping) and "policy" in compress:
         found["compress"] = {**compress, "policy": asdict(_policy(compress["policy"], beside))}
     return found

@@ -15,6 +15,7 @@ from bitsback.compress.schedule import Cycles, prune_in_cycles
 from bitsback.errors import RunError
 from bitsback.given.frozen import beyond
 from bitsback.given.params import Params
+from bitsback.measure.journal import Measurement
 from bitsback.policy.choice import to_toml as policy_toml
 from bitsback.posterior import fit as training
 from bitsback.posterior import store
@@ -33,23 +34,24 @@ from bitsback.run.identity import check_data
 from bitsback.run.materials import Materials, fit_settings, inference
 from bitsback.run.materials import starts as fresh
 from bitsback.run.structure import Structure
+from bitsback.run.target import coded
 
 
 def compress(run: RunFolder, materials: Materials, *, watch: Callable[[Progress], None] | None = None) -> FittedNetwork:
-    """Prune what `fit` left in the folder, as the recipe says, and leave the result there with its policy.
+    """Prune what `fit` left in the folder, as the recipe says, or bring it to a size, and leave the result there.
 
     Args:
         run: The folder.
         materials: Of the recipe; its part `compress` is what is done, and becomes the folder's.
-        watch: Is told the progress of fine-tuning.
+        watch: Is told the progress of training.
 
     Returns:
-        The pruned network.
+        The network that is left.
 
     Raises:
         PolicyError: The policy does not fit the network.
-        RunError: The folder lacks a posterior or cannot be written, the data are others than those of the fit, or the structure
-            is its own or of other data.
+        RunError: The folder lacks a posterior or cannot be written, the data are others than those of the fit, the structure
+            is its own or of other data, or no file of the network is as small as is asked.
     """
     check_data(run, materials.data)
     recipe, before = materials.recipe, dense(run, materials)
@@ -57,19 +59,31 @@ def compress(run: RunFolder, materials: Materials, *, watch: Callable[[Progress]
         raise RunError(
             f"compress.masks names {run.path}, the run itself; its structure would change under it: name another run"
         )
+    sized = recipe.compress.target is not None
+    stored, rows = (coded if sized else _by_policy)(run, materials, before, watch)
+    after = from_stored(materials, stored)
+    of = {"stage": "compressed", "form": recipe.predicts, "sparsity": after.sparsity}
+    seen = stored.posterior.inner if isinstance(stored.posterior, Masked) else stored.posterior
+    store.save(run.file("compressed"), stored)
+    run.file("policy").unlink(missing_ok=True)
+    if not sized:
+        run.write("policy", policy_toml(recipe.compress.policy))
+    run.write("recipe", to_toml(recipe))
+    run.record([*rows, *portrait.histograms(seen, stored.masks, of)], recipe.seed)
+    shutil.rmtree(run.file("cycles"), ignore_errors=True)
+    return after
+
+
+def _by_policy(
+    run: RunFolder, materials: Materials, before: FittedNetwork, watch: Callable[[Progress], None] | None
+) -> tuple[Stored, list[Measurement]]:
+    """The network without what a policy or masks say."""
+    recipe = materials.recipe
     given = structure.named(recipe, materials.data)
     recovery = _Recovery(run, materials, before.units.log_noise, watch, given)
     pruned = _pruned(recipe, before.posterior, recovery)
     masks = pruned.masks if given is None else {name: mask.float() for name, mask in given.masks.items()}
-    stored = Stored(pruned, recovery.log_noise, before.temperature, before.history, masks)
-    after = from_stored(materials, stored)
-    of = {"stage": "compressed", "form": recipe.predicts, "sparsity": sparsity(after)}
-    store.save(run.file("compressed"), stored)
-    run.write("policy", policy_toml(recipe.compress.policy))
-    run.write("recipe", to_toml(recipe))
-    run.record(portrait.histograms(pruned.inner, pruned.masks, of), recipe.seed)
-    shutil.rmtree(run.file("cycles"), ignore_errors=True)
-    return after
+    return Stored(pruned, recovery.log_noise, before.temperature, before.history, masks), []
 
 
 def compressed(run: RunFolder, materials: Materials) -> FittedNetwork:
@@ -79,13 +93,6 @@ def compressed(run: RunFolder, materials: Materials) -> FittedNetwork:
         RunError: It is not there, damaged, or over another network.
     """
     return fitted_at(run.need("compressed", "compress"), materials)
-
-
-def sparsity(fitted: FittedNetwork) -> float:
-    """The share of weights that is gone, among the params that have a mask, rounded to 4 digits."""
-    whole = sum(mask.numel() for mask in fitted.masks.values())
-    kept = sum(float(mask.sum()) for mask in fitted.masks.values())
-    return round(1 - kept / whole, 4) if whole else 0.0
 
 
 @dataclass

@@ -59,6 +59,12 @@ class FittedNetwork:
         """How many of them are pruned."""
         return sum(int((mask == 0).sum()) for mask in self.masks.values())
 
+    @property
+    def sparsity(self) -> float:
+        """The share of weights that is gone, among the params that have a mask, rounded to 4 digits."""
+        whole = sum(mask.numel() for mask in self.masks.values())
+        return round(self.gone / whole, 4) if whole else 0.0
+
     def program(self, form: Form) -> Program:
         """The program that predicts in a form.
 

@@ -23,6 +23,7 @@ from bitsback.posterior.optimization import Optimization
 from bitsback.posterior.point import Point
 from bitsback.posterior.prior import Normal, Prior, ScaleMixture
 from bitsback.posterior.sg_mcmc import SgMcmc
+from bitsback.posterior.sqs import Sqs
 from bitsback.posterior.streams import chain_seed
 from bitsback.recipe import inference as asked_for
 from bitsback.recipe.sections import Recipe
@@ -76,7 +77,9 @@ def inference(recipe: Recipe) -> Inference:
         case asked_for.Point():
             return Point()
         case asked_for.CodeLength():
-            return CodeLength(asked.levels, asked.width, asked.narrowing, asked.level_rate, asked.rise)
+            return CodeLength(**{name: each for name, each in asdict(asked).items() if name != "method"})
+        case asked_for.Sqs():
+            return Sqs(**{name: each for name, each in asdict(asked).items() if name != "method"})
         case asked_for.McDropout():
             return McDropout()
         case asked_for.MeanField():

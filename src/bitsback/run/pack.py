@@ -2,27 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from bitsback.artifact.container import write
+from bitsback.artifact.container import Artifact, encode, write
 from bitsback.errors import PromiseError
 from bitsback.given.dataset import Dataset
 from bitsback.lower.build.comparison import Compared
 from bitsback.measure.abstain import OF_A_THRESHOLD
 from bitsback.measure.journal import Measurement
-from bitsback.recipe.inference import Imported
 from bitsback.recipe.sections import Recipe
-from bitsback.recipe.text import tables, to_toml
+from bitsback.recipe.text import to_toml
 from bitsback.run import abstention
 from bitsback.run.abstention import Decision
 from bitsback.run.evaluate import shipped, variants
+from bitsback.run.fit import dense
 from bitsback.run.folder import RunFolder
 from bitsback.run.gallery import gallery
 from bitsback.run.identity import check_data
 from bitsback.run.libraries import NONE, Compiled, Wanted, check_form, compiled, held, lost
 from bitsback.run.materials import Materials
-from bitsback.run.programs import Made, Variant, described_again, figures_of, made_before, make, opened
+from bitsback.run.programs import Made, Variant, described_again, figures_of, made_before, make, opened, recipe_in
+from bitsback.run.target import whole_size
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,13 @@ def pack(run: RunFolder, materials: Materials, libraries: Sequence[Wanted] = ())
     if recipe.abstain is not None and decision.abstention is None:
         raise PromiseError(f"nothing was packed, because [abstain] cannot be promised: {decision.reason}")
     decided = run.stamped(_decided(model, decision, materials), recipe.seed)
-    dense = next(each for each in variants(run, materials) if each.form.name == "point")
-    _, reference = _made(run, dense, data, libraries)
+    point = next(each for each in variants(run, materials) if each.form.name == "point")
+    _, reference = _made(run, point, data, libraries)
     figures = measurements(run, model.digest, decided)
-    size = _written(run.file("model"), model, materials, abstain=decision.rule, measurements=figures)
-    dense_size = _written(run.file("dense"), reference, materials, measurements=measurements(run, reference.digest))
+    kept = _fitting(run, materials, model, abstain=decision.rule, measurements=figures)
+    size = write(run.file("model"), kept)
+    described = _described(reference, materials, measurements=measurements(run, reference.digest))
+    dense_size = write(run.file("dense"), described)
     run.write("recipe", to_toml(recipe))
     run.append(decided)
     rows = [_bytes(model, size, ships=True), _bytes(reference, dense_size)]
@@ -133,27 +135,20 @@ def _decided(made: Made, decision: Decision, materials: Materials) -> list[Measu
     return [*rows, *([shown] if shown else [])]
 
 
-def _written(path: Path, made: Made, materials: Materials, **said: Any) -> int:
-    return write(path, described_again(made.artifact, recipe=_recipe(materials, made), **said))
+def _described(made: Made, materials: Materials, **said: Any) -> Artifact:
+    recipe = recipe_in(materials.recipe, made.digest, made.variant.settings)
+    return described_again(made.artifact, recipe=recipe, **said)
 
 
-def _recipe(materials: Materials, made: Made) -> dict[str, Any]:
-    """The recipe without the folders of this machine, which are nobody else's."""
-    recipe = materials.recipe
-    recipe = replace(
-        recipe,
-        data=replace(recipe.data, name=_name(recipe.data.name), folder=None),
-        network=replace(recipe.network, name=Path(recipe.network.name).name, weights=_name(recipe.network.weights)),
-        compress=replace(recipe.compress, masks=_name(recipe.compress.masks)),
-        form=replace(recipe.form, rules=_name(recipe.form.rules)),
-    )
-    if isinstance(recipe.inference, Imported):
-        recipe = replace(recipe, inference=replace(recipe.inference, posterior=_name(recipe.inference.posterior)))
-    return {"program": made.digest, "settings": made.variant.settings, **tables(recipe)}
-
-
-def _name(path: str | None) -> str | None:
-    return None if path is None else Path(path).name
+def _fitting(run: RunFolder, materials: Materials, made: Made, **said: Any) -> Artifact:
+    """The artifact with as many of its figures as a size that is asked for leaves room for; all are in the journal."""
+    found, target = _described(made, materials, **said), materials.recipe.compress.target
+    if target is None or len(encode(found)) <= (most := whole_size(dense(run, materials), target)):
+        return found
+    figures = said["measurements"]
+    fewer = (replace(found, manifest=replace(found.manifest, measurements=figures[:n])) for n in range(len(figures)))
+    fitting = [each for each in fewer if len(encode(each)) <= most]
+    return fitting[-1] if fitting else found
 
 
 def _bytes(made: Made, size: int, **of: bool) -> Measurement:

@@ -1,6 +1,6 @@
 """Every form of a run as a program in a file, made once: what is evaluated is what is measured is what ships."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,9 @@ from bitsback.given.dataset import Dataset, Normalization
 from bitsback.lower.build.onnx import lower
 from bitsback.lower.run.onnx import open_program
 from bitsback.measure.journal import Measurement, Scalar, latest
-from bitsback.run.compress import sparsity
+from bitsback.recipe.inference import Imported
+from bitsback.recipe.sections import Recipe
+from bitsback.recipe.text import tables
 from bitsback.run.fitted import FittedNetwork
 from bitsback.run.folder import RunFolder
 from bitsback.runtime.predictor import Predictor
@@ -53,7 +55,7 @@ class Variant:
     def of(self, digest: str) -> dict[str, Scalar]:
         """What the journal says of its rows."""
         said: dict[str, Scalar] = {"stage": self.stage, "form": self.form.name, "program": digest, **self.form.said}
-        return said | ({"sparsity": sparsity(self.fitted)} if self.stage == "compressed" else {})
+        return said | ({"sparsity": self.fitted.sparsity} if self.stage == "compressed" else {})
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,30 @@ def inputs_to_compare(data: Dataset) -> np.ndarray:
 def described_again(found: Artifact, **changes: Any) -> Artifact:
     """The same program with other words about it."""
     return replace(found, manifest=replace(found.manifest, **changes))
+
+
+def recipe_in(recipe: Recipe, digest: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a manifest says of how its program was made: without the folders of this machine, which are nobody else's.
+
+    Args:
+        recipe: The run's.
+        digest: Names the program.
+        settings: Of its form.
+    """
+    recipe = replace(
+        recipe,
+        data=replace(recipe.data, name=_name(recipe.data.name), folder=None),
+        network=replace(recipe.network, name=Path(recipe.network.name).name, weights=_name(recipe.network.weights)),
+        compress=replace(recipe.compress, masks=_name(recipe.compress.masks)),
+        form=replace(recipe.form, rules=_name(recipe.form.rules)),
+    )
+    if isinstance(recipe.inference, Imported):
+        recipe = replace(recipe, inference=replace(recipe.inference, posterior=_name(recipe.inference.posterior)))
+    return {"program": digest, "settings": dict(settings), **tables(recipe)}
+
+
+def _name(path: str | None) -> str | None:
+    return None if path is None else Path(path).name
 
 
 def check_program(program: Program, data: Dataset) -> None:

@@ -88,7 +88,7 @@ def check(of, entries, count=5, atol=2e-6):
         np.testing.assert_allclose(got, expected, rtol=2e-5, atol=atol)
 
 
-@pytest.mark.parametrize("member_weights", ["int8", "float32"])
+@pytest.mark.parametrize("member_weights", ["int8", "bfloat16", "float32"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_it_answers_what_pytorch_answers_in_float64(name, member_weights):
     check(program(name, member_weights=member_weights), [Entry(3), Entry(1)])
@@ -201,9 +201,10 @@ def test_layers_that_all_members_share_are_computed_once():
     check(of, [Entry(2)])
 
 
+@pytest.mark.parametrize("member_weights", ["int8", "bfloat16"])
 @pytest.mark.parametrize("name", ["vectors", "grouped", "residual"])
-def test_a_plan_comes_back_from_its_record(name):
-    plan = plan_of(program(name))
+def test_a_plan_comes_back_from_its_record(name, member_weights):
+    plan = plan_of(program(name, member_weights=member_weights))
     content, tensors = plan_record(plan)
     again = plan_from(content, tensors)
     assert (again.maps, again.members, again.stacked) == (plan.maps, plan.members, plan.stacked)
@@ -238,8 +239,9 @@ def test_a_plan_that_lies_is_refused(change, said):
 
 
 @needs_emulation
-def test_aarch64_code_answers_the_same_under_emulation():
-    of = program("grouped", 8)
+@pytest.mark.parametrize("member_weights", ["int8", "bfloat16"])
+def test_aarch64_code_answers_the_same_under_emulation(member_weights):
+    of = program("grouped", 8, member_weights)
     lowered = lower(of, "aarch64", [Entry(1), Entry(3)], inputs_of(of.input_shape, 4))
     assert lowered.compared.device == "emulated-aarch64"
     assert lowered.compared.difference < 1e-5

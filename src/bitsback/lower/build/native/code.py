@@ -143,6 +143,13 @@ def small(buffer: Any, at: Any, lanes: int) -> Any:
     return packed.astype(f"int32x{lanes}").astype(f"float32x{lanes}")
 
 
+def upper(buffer: Any, at: Any, lanes: int) -> Any:
+    """Numbers of bfloat16, two in each element from `at` on, as a vector of float32, whose upper halves they are."""
+    packed: Any = tirx.reinterpret(f"uint16x{lanes}", vector(buffer, at, lanes // 2))
+    bits = packed.astype(f"uint32x{lanes}") << tirx.Broadcast(tirx.const(16, "uint32"), integer(lanes))
+    return tirx.reinterpret(f"float32x{lanes}", bits)
+
+
 def spread(value: Any, lanes: int = LANES) -> Any:
     """A number in every lane."""
     return tirx.Broadcast(number(value) if isinstance(value, int | float) else value, integer(lanes))

@@ -8,6 +8,7 @@ from torch import Tensor
 from bitsback.form.members import StoredStack
 from bitsback.given.stacked import Stack
 from bitsback.lower.build.native.compact import compact
+from bitsback.lower.run.native.halves import has_no_lower_halves
 from bitsback.lower.run.native.members import MemberWeights
 from bitsback.lower.run.native.plan import Weights
 from bitsback.posterior.contract import Gaussian
@@ -57,7 +58,8 @@ def of_members(weight: Value, bias: Value | None, members: int, groups: int) -> 
             values = member_values(each, members)
     sides = (members, values.shape[1])
     biases = np.zeros(sides, np.float32) if bias is None else member_values(bias, members)
-    return MemberWeights(_channels_last(values), np.broadcast_to(scale, sides), biases, groups)
+    last = _channels_last(values)
+    return MemberWeights(last, np.broadcast_to(scale, sides), biases, groups, halved=has_no_lower_halves(last))
 
 
 def member_values(value: Value, members: int) -> np.ndarray:

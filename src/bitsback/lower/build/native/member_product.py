@@ -11,7 +11,7 @@ from typing import Any
 
 from tvm import tirx
 
-from bitsback.lower.build.native.code import Code, Registers, scalar, small, spread, vector, whole
+from bitsback.lower.build.native.code import Code, Registers, scalar, small, spread, upper, vector, whole
 from bitsback.lower.build.native.walk import every_tile
 from bitsback.lower.run.native.member_packing import MemberLayer
 
@@ -60,6 +60,9 @@ class _Block:
         if layer.stored == "int8":
             at = own + tirx.truncdiv(first, 4)
             return self.code.let(small(self.weights, at + each * lanes // 4, lanes))
+        if layer.stored == "bfloat16":
+            at = own + tirx.truncdiv(first, 2)
+            return self.code.let(upper(self.weights, at + each * lanes // 2, lanes))
         return self.code.let(vector(self.weights, own + first + each * lanes, lanes))
 
     def inputs(self, at: Any) -> list[Any]:

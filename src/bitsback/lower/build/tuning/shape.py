@@ -157,11 +157,11 @@ def _members_alone(shape: Shape, of: Members) -> Plan:
     count = of.kept // (4 if of.blocks else 1)
     kept[np.random.default_rng(0).permutation(kept.size)[:count]] = 1
     pattern = kept.reshape(rows, *shape.kernel, inputs).repeat(4 if of.blocks else 1, 0)
-    values = np.broadcast_to(pattern, (of.count, *pattern.shape)).astype(of.stored)
+    values = np.broadcast_to(pattern, (of.count, *pattern.shape)).astype("int8" if of.stored == "int8" else "float32")
     sides = np.zeros((of.count, outputs), np.float32)
     width = padded(of.count)
     source = Map(shape.height, shape.width, shape.inputs * (width if of.spread else 1))
-    weights = MemberWeights(values, sides, sides, of.groups)
+    weights = MemberWeights(values, sides, sides, of.groups, halved=of.stored == "bfloat16")
     step = MemberProduct(0, 1, weights, shape.stride, shape.padding, of.rectified)
     few = np.zeros(1, np.float32)
     return Plan(

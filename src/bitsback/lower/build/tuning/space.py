@@ -59,7 +59,7 @@ def _of_members(shape: Shape, of: Members, target: str) -> tuple[Tile, ...]:
     blocks = (1, 4) if shape.outputs // of.groups % 4 == 0 else (1,)
     found = [
         Tile(positions, outputs, unroll, sums, across, dense=dense, widened=widened)
-        for widened in ((False, True) if several and of.stored == "int8" else (False,))
+        for widened in ((False, True) if several and of.stored != "float32" else (False,))
         for dense in (False, True)
         for outputs in (blocks if dense or of.blocks else (1,))
         for positions in range(1, min(count, max(room // outputs, 1)) + 1)

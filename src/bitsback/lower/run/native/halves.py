@@ -12,6 +12,16 @@ def low_halves(whole: np.ndarray) -> np.ndarray:
     return (np.ascontiguousarray(whole, np.float32).view(np.uint32) << 16).view(np.float32)
 
 
+def has_no_lower_halves(whole: np.ndarray) -> bool:
+    """Whether the numbers are float32 and bfloat16 holds each of them exactly."""
+    return whole.dtype == np.float32 and not (whole.view(np.uint32) & 0xFFFF).any()
+
+
+def upper_halves(whole: np.ndarray) -> np.ndarray:
+    """The bits of bfloat16 of such numbers, uint16."""
+    return (whole.view(np.uint32) >> 16).astype(np.uint16)
+
+
 def in_low_halves(whole: np.ndarray, other: np.ndarray) -> bool:
     """Whether these are the other numbers, bit by bit."""
     return bool(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bitsback.errors import ArtifactError
+from bitsback.lower.run.native.halves import upper_halves
 from bitsback.lower.run.native.lanes import LANES, padded
 from bitsback.lower.run.native.layout import Place
 from bitsback.lower.run.native.members import MemberProduct, MemberWeights
@@ -124,7 +125,7 @@ def numbers(weights: MemberWeights, tile: Tile) -> int:
     """
     check_tile(tile, weights)
     width, outputs = padded(weights.members), weights.values.shape[1]
-    each = 4 if tile.widened else weights.values.itemsize
+    each = 4 if tile.widened else weights.each
     kept = int(rooms(pattern_of(weights, tile), tile).sum())
     return kept * (1 + tile.vectors * width * each // 4) + outputs * (2 * width + 1) + 5 * LANES
 
@@ -145,14 +146,15 @@ def keep(weights: MemberWeights, source: Place, tile: Tile, spread: int, togethe
     check_tile(tile, weights)
     members, outputs = weights.values.shape[:2]
     blocks, width = outputs // tile.vectors, padded(members)
-    values = weights.values.reshape(members, blocks, tile.vectors, -1)
+    laid = _as_laid(weights, tile)
+    values = laid.reshape(members, blocks, tile.vectors, -1)
     pattern = pattern_of(weights, tile)
     block, weight = np.nonzero(pattern)
     counts, taken = pattern.sum(1), rooms(pattern, tile)
     starts = np.concatenate([[0], np.cumsum(taken)])
     rank = np.arange(len(block)) - np.repeat(np.cumsum(counts) - counts, counts)
     place = starts[block] + rank
-    values_kept = np.zeros((starts[-1], tile.vectors, width), np.float32 if tile.widened else weights.values.dtype)
+    values_kept = np.zeros((starts[-1], tile.vectors, width), laid.dtype)
     values_kept[place, :, :members] = values[:, block, :, weight].transpose(0, 2, 1)
     offsets = np.zeros(0, np.int64)
     if not tile.dense:
@@ -163,6 +165,13 @@ def keep(weights: MemberWeights, source: Place, tile: Tile, spread: int, togethe
         offsets[place] = found
     sides = [_in_parts(_wide(each.T, width), together) for each in (weights.scale, weights.bias)]
     return KeptWeights(starts // tile.unroll, offsets, _in_parts(values_kept, together), *sides)
+
+
+def _as_laid(weights: MemberWeights, tile: Tile) -> np.ndarray:
+    """The values as they lie in memory."""
+    if tile.widened:
+        return weights.values.astype(np.float32)
+    return upper_halves(weights.values) if weights.halved else weights.values
 
 
 def _taps(weights: MemberWeights, source: Place, spread: int) -> np.ndarray:

@@ -9,8 +9,13 @@ from functools import cached_property
 
 import numpy as np
 
-STORED = ("int8", "float32")
-"""What the weights of members are stored as."""
+from bitsback.errors import ArtifactError
+from bitsback.lower.run.native.halves import has_no_lower_halves
+
+STORED = {"int8": 1, "bfloat16": 2, "float32": 4}
+"""What the weights of members are stored as, and the bytes of each."""
+HELD = {"int8": "int8", "bfloat16": "float32", "float32": "float32"}
+"""The type of the array that holds them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +28,10 @@ class MemberWeights:
         bias: `[S, O]`, what is added then.
         groups: as of a convolution.
         pattern: `kept` of all members, where these are some of more.
+        halved: whether float32 values have nothing in their lower halves, and are laid out as bfloat16.
+
+    Raises:
+        ArtifactError: one of them has something there.
     """
 
     values: np.ndarray
@@ -30,6 +39,11 @@ class MemberWeights:
     bias: np.ndarray
     groups: int = 1
     pattern: np.ndarray | None = None
+    halved: bool = False
+
+    def __post_init__(self) -> None:
+        if self.halved and not has_no_lower_halves(self.values):
+            raise ArtifactError("weights are said to be bfloat16, and one is none")
 
     @property
     def members(self) -> int:
@@ -39,7 +53,12 @@ class MemberWeights:
     @property
     def stored(self) -> str:
         """One of `STORED`."""
-        return self.values.dtype.name
+        return "bfloat16" if self.halved else self.values.dtype.name
+
+    @property
+    def each(self) -> int:
+        """The bytes of one weight of one member."""
+        return STORED[self.stored]
 
     @cached_property
     def kept(self) -> np.ndarray:

@@ -88,7 +88,7 @@ def _part(step: Step, plan: Plan, together: int) -> Step:
     match step:
         case MemberProduct(weights=of):
             values, scale, bias = (each[:together] for each in (of.values, of.scale, of.bias))
-            return replace(step, weights=MemberWeights(values, scale, bias, of.groups, of.kept))
+            return replace(step, weights=MemberWeights(values, scale, bias, of.groups, of.kept, of.halved))
         case Sum() if plan.stacked[step.target]:
             second = replace(step.second, channel=step.second.channel // plan.width * together)
             return replace(step, second=second, width=together if step.width > 1 else 1)

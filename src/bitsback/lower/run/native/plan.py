@@ -295,5 +295,5 @@ def cost(plan: Plan) -> tuple[int, int]:
         if isinstance(step, MemberProduct):
             target, kept = plan.maps[step.target], int(step.weights.kept.sum()) * step.weights.members
             operations += kept * target.height * target.width
-            stored += kept * step.weights.values.itemsize
+            stored += kept * step.weights.each
     return operations, stored

@@ -13,7 +13,7 @@ import numpy as np
 from bitsback.errors import ArtifactError
 from bitsback.lower.run.native.halves import low_halves
 from bitsback.lower.run.native.lanes import LANES, padded
-from bitsback.lower.run.native.members import STORED, MemberProduct, MemberWeights
+from bitsback.lower.run.native.members import HELD, STORED, MemberProduct, MemberWeights
 from bitsback.lower.run.native.named_tensors import NamedTensors
 from bitsback.lower.run.native.plan import (
     VARIANCES,
@@ -221,11 +221,11 @@ def _read_member_product(reader: Reader, source: int) -> tuple[Step, Result]:
     shape = reader.tensors.shape(reader.name("values"), 5)
     if not 0 < groups <= MOST or shape[1] % groups or shape[4] * groups != channels:
         raise reader.refuse(f"has {groups} groups, which do not divide {shape[1]} outputs and {channels} channels")
-    values = reader.tensors.take(reader.name("values"), (members, *shape[1:]), dtype=kind)
+    values = reader.tensors.take(reader.name("values"), (members, *shape[1:]), dtype=HELD[kind])
     scale, bias = (reader.tensor(name, (members, shape[1])) for name in ("scale", "bias"))
     stride, padding = reader.pair("stride", 1), reader.pair("padding", 0)
     height, width = reader.slid(of.map, (shape[2], shape[3]), stride, padding)
-    weights = MemberWeights(values, scale, bias, groups)
+    weights = MemberWeights(values, scale, bias, groups, halved=kind == "bfloat16")
     step = MemberProduct(source, len(reader.values), weights, stride, padding, reader.fields.of("rectified", bool))
     return step, Result(Map(height, width, shape[1] * reader.width), random=False, stacked=True)
 

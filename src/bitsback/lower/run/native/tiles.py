@@ -22,8 +22,8 @@ class Tile:
         across: whether all outputs of some positions come before the next positions, and not the reverse.
         apart: whether the means of a tile are summed first and its variances then, so that more of either fit the registers.
         dense: whether a layer of members reads every weight, in order, and looks none up.
-        widened: whether int8 weights of members are laid out as float32: four times the bytes, and none is converted each time
-            that it is read, which is for every tile of positions.
+        widened: whether smaller weights of members are laid out as float32: more bytes, and none is converted each time that it
+            is read, which is for every tile of positions.
     """
 
     positions: int
@@ -80,7 +80,7 @@ def _of_members(plan: Plan, step: MemberProduct, batch: int) -> Tile:
     column = rows * plan.maps[step.source].channels
     fitting = max(_NEAR // column - (columns - 1), 1) // step.stride[1]
     positions = _evenly(target.width, min(room, max(fitting, _FEW)))
-    widened = step.weights.stored == "int8" and int(step.weights.kept.sum()) * plan.width <= _NEAR
+    widened = step.weights.each < 4 and int(step.weights.kept.sum()) * plan.width <= _NEAR
     return Tile(positions, 1, unroll=2, across=True, widened=widened)
 
 
