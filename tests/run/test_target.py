@@ -23,7 +23,7 @@ from bitsback.run.pack import pack
 from bitsback.run.target import said
 from bitsback.run.watcher import Watcher
 
-SIZE = 7_800
+SIZE = 7_300
 CONTENT = {
     "network": {"name": "mlp", "options": {"hidden": [100]}},
     "inference": {"method": "point"},

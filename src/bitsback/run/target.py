@@ -42,7 +42,7 @@ _WORTHS, _TRIES = (-30.0, -10.0, -3.0, -1.0, 0.0, 0.5, 1.0, 2.0, 5.0, 20.0, 100.
 """What weights are tried to be worth (`Cells`) to find the last bytes, and how often the step between two of them is halved."""
 _AGAIN = 3
 _BATCH = 1000
-_ENOUGH = ((1.25, 5), (1.75, 7), (2.25, 11), (2.75, 15), (3.25, 23), (3.75, 31), (4.25, 47))
+_ENOUGH = ((1.0, 5), (1.4, 7), (1.8, 11), (2.2, 15), (2.6, 23), (3.2, 31), (3.8, 47))
 """Up to so many bits for each weight so many levels are enough."""
 
 
