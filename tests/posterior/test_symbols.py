@@ -57,6 +57,13 @@ def test_levels_that_meet_are_one():
     assert len(set(found.flatten().tolist())) == 3
 
 
+def test_of_levels_that_are_equal_the_one_that_comes_more_often_is_taken():
+    shares = torch.tensor([0.1, 0.4, 0.0, 0.45, 0.05])
+    here = of(levels=torch.tensor([-0.5, -0.5, 0.0, 0.4, 0.4]), shares=shares)
+    assert set(symbols(GRID, here).flatten().tolist()) == {1, 2, 3}
+    assert (probabilities(GRID, here) >= 0).all()
+
+
 def test_three_levels_are_enough():
     here = of(levels=torch.tensor([-0.5, 0.0, 0.4]), shares=torch.tensor([0.5, 0.0, 0.5]))
     assert set(symbols(GRID, here).flatten().tolist()) == {0, 1, 2}

@@ -71,7 +71,8 @@ def cells(levels: Tensor, shares: Tensor, width: Tensor) -> Cells:
     height = others.square() + 2 * width.square() * torch.cat([costs[:half], costs[half + 1 :]])
     below = torch.ones(len(others), len(others), dtype=torch.bool).tril(-1)  # j below k: row k, column j
     apart = others.unsqueeze(1) - others
-    crossing = (height.unsqueeze(1) - height) / (2 * torch.where(apart == 0, torch.ones_like(apart), apart))
+    higher = height.unsqueeze(1) - height
+    crossing = torch.where(apart == 0, torch.where(higher < 0, -torch.inf, torch.inf), higher / (2 * apart))
     lower = torch.where(below, crossing, -torch.inf).amax(1)
     upper = torch.where(below.T, crossing, torch.inf).amin(1)
     ends = torch.where(lower < upper, upper, -torch.inf)[:-1]
@@ -89,7 +90,8 @@ def probabilities(latent: Tensor, of: Cells) -> Tensor:
     thresholds = torch.stack([each.expand(latent.shape) for each in _thresholds(of)])
     edges = torch.sigmoid((thresholds - latent) / of.width)
     ends = torch.ones_like(latent).unsqueeze(0)
-    return torch.diff(torch.cat([edges, ends]), dim=0, prepend=torch.zeros_like(ends)).movedim(0, -1)
+    differences = torch.diff(torch.cat([edges, ends]), dim=0, prepend=torch.zeros_like(ends))
+    return differences.clamp_min_(0).movedim(0, -1)  # where thresholds meet, rounding may make them negative
 
 
 def costs(of: Cells) -> Tensor:
