@@ -72,7 +72,8 @@ def cells(levels: Tensor, shares: Tensor, width: Tensor) -> Cells:
     below = torch.ones(len(others), len(others), dtype=torch.bool).tril(-1)  # j below k: row k, column j
     apart = others.unsqueeze(1) - others
     higher = height.unsqueeze(1) - height
-    crossing = torch.where(apart == 0, torch.where(higher < 0, -torch.inf, torch.inf), higher / (2 * apart))
+    later = torch.where(below, higher, -higher) < 0  # of two equal ones, whether the later is the better everywhere
+    crossing = torch.where(apart == 0, torch.where(later, -torch.inf, torch.inf), higher / (2 * apart))
     lower = torch.where(below, crossing, -torch.inf).amax(1)
     upper = torch.where(below.T, crossing, torch.inf).amin(1)
     ends = torch.where(lower < upper, upper, -torch.inf)[:-1]
