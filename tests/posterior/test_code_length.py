@@ -48,7 +48,7 @@ def test_the_kl_is_the_file(crossed):
 
 
 def test_a_dearer_nat_gives_fewer_of_them_and_what_matters_stays():
-    cheap, dear = fitted(0.01), fitted(0.5)
+    cheap, dear = fitted(0.01, epochs=30), fitted(0.5, epochs=30)
     assert dear.history[-1]["kl"] < 0.5 * cheap.history[-1]["kl"]
     first = next(each for each in dear.posterior.centre().values() if each.ndim > 1)
     norms = first.norm(dim=0)
