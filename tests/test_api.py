@@ -155,3 +155,10 @@ def test_members_go_on_each_from_its_own_weights():
     others = bb.fit(module, data, bb.DeepEnsemble(2), settings=settings, start=members)
     stack = others.posterior.sample(2, torch.Generator())["1.weight"]
     torch.testing.assert_close(stack[0], stack[1], rtol=0, atol=1e-5)
+
+
+def test_sqs_gives_a_point_unless_it_draws():
+    data, settings = bb.dataset("digits", limit=300), bb.FitSettings(epochs=1)
+    for draws, form in ((0, bb.point), (2, bb.ensemble)):
+        fitted = bb.fit(bb.network("mlp", data, hidden=(8,)), data, bb.Sqs(draws=draws), settings=settings)
+        assert form(fitted).members == max(draws, 1)

@@ -37,6 +37,7 @@ from bitsback.posterior.inference import Inference
 from bitsback.posterior.loop import FitSettings
 from bitsback.posterior.mean_field import MeanField
 from bitsback.posterior.point import Point
+from bitsback.posterior.sqs import Sqs
 from bitsback.recipe.form import FormName
 from bitsback.run.abstention import decide
 from bitsback.run.fitted import FittedNetwork, at_mean, examples, likelihood, trace_both, units
@@ -150,7 +151,8 @@ def fit(
     path = checkpoint_path(checkpoint)
     settings = settings if epochs is None else replace(settings, epochs=epochs)
     traces = trace_both(module, data, deterministic)
-    check_form(traces.evaluation, data, form or ("point" if isinstance(inference, Point | CodeLength) else "ensemble"))
+    one = isinstance(inference, Point | CodeLength) or (isinstance(inference, Sqs) and not inference.draws)
+    check_form(traces.evaluation, data, form or ("point" if one else "ensemble"))
     traced, method, masks = traces.train, inference, start.masks if start else {}
     starts = starts_of(module, traced, method, settings.seed, start)
     if start is not None:

@@ -60,6 +60,7 @@ def test_the_packed_file_has_the_size_that_is_asked_for_and_what_it_costs_stands
     assert recipe_of(run).compress.target.bytes == 7_000
     assert not run.has("policy")
     rows = {row.what: row.value for row in run.rows() if row.of.get("stage") == "compressed"}
+    assert rows["temperature"] > 0
     # A small file: tables and what is told of rows and columns are a good part of it, and so is the spread of the symbols.
     assert 0.9 * rows["code_length"] < rows["coded_bytes"] < 1.4 * rows["code_length"]
     assert 0.6 * rows["code_length"] < rows["kl"] / 8 / 0.6931 <= rows["code_length"]
@@ -113,6 +114,31 @@ def test_a_size_below_what_the_graph_takes_is_refused_with_the_least_there_is(ru
     ):
         compress(run, materials(trained, bytes=3000))
     assert not run.has("compressed")
+
+
+def test_a_file_that_is_larger_after_all_is_not_packed(run, trained):
+    of = materials(trained)
+    compress(run, of)
+    with pytest.raises(
+        RunError, match=r"nothing was packed: the file takes [67],\d{3} bytes, and compress.target allows 6,000"
+    ):
+        pack(run, materials(trained, bytes=6_000))
+    assert not run.has("model")
+
+
+def test_another_size_after_a_kill_begins_anew(run, trained, monkeypatch):
+    of = materials(trained)
+    of = replace(of, recipe=replace(of.recipe, fit=replace(of.recipe.fit, checkpoint_seconds=0.0)))
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "save", lambda *args, save=checkpoint.save: (save(*args), killed()))
+        with pytest.raises(KeyboardInterrupt):
+            compress(run, of)
+    size = 7_000
+    assert 0.98 * size <= packed(run, materials(trained, bytes=size)) <= size
 
 
 @pytest.mark.parametrize(

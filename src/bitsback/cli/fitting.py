@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bitsback.recipe.sections import Recipe
     from bitsback.run.fitted import FittedNetwork
     from bitsback.run.folder import RunFolder
+    from bitsback.run.materials import Materials
 
 
 def fit(
@@ -123,7 +124,7 @@ def compress(
     made, materials = opened(folder, changes, settings, lambda _, recipe: goals.check(recipe))
     with watching(as_json) as watcher:
         pruned = compress_stage(made, materials, watch=watcher.watch)
-    figures = _kept(folder, pruned)
+    figures = _kept(folder, pruned) | _reached(made, materials)
     show(figures, as_json=as_json, text=lambda: _kept_text(figures))
 
 
@@ -194,10 +195,26 @@ def _kept(folder: Path, pruned: "FittedNetwork") -> dict[str, Any]:
     }
 
 
+def _reached(run: "RunFolder", materials: "Materials") -> dict[str, Any]:
+    """The size of the packed file beside the one that is asked for; nothing where none is."""
+    from bitsback.run.target import LEAST, REACHED, whole_size
+
+    target = materials.recipe.compress.target
+    if target is None:
+        return {}
+    asked = whole_size(materials.traces.evaluation, target)
+    reached = next(row.value for row in reversed(run.rows()) if row.what == REACHED)
+    return {"bytes": reached, "asked_bytes": asked, "smaller": reached is not None and reached < LEAST * asked}
+
+
 def _kept_text(figures: dict[str, Any]) -> str:
+    size = ""
+    if "bytes" in figures:
+        size = f"; the packed file takes {figures['bytes']:,} of {figures['asked_bytes']:,} bytes"
+        size += ": with so many levels the network takes no more" if figures["smaller"] else ""
     return (
         f"{figures['run']}: {figures['kept']:,} of {figures['parameters']:,} parameters kept "
-        f"({figures['sparsity']:.1%} of the prunable weights gone)\nnext: bitsback evaluate {figures['run']}"
+        f"({figures['sparsity']:.1%} of the prunable weights gone){size}\nnext: bitsback evaluate {figures['run']}"
     )
 
 

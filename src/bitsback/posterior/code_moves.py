@@ -1,19 +1,15 @@
 """How the variables of `code_length` move: an optimizer's steps, what follows in closed form, and the price of a nat."""
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from bitsback.given.params import Params
-from bitsback.posterior.inference import Surroundings
-from bitsback.posterior.optimization import Optimization
+from bitsback.posterior.following import FollowingMoves
 
 if TYPE_CHECKING:
     from bitsback.posterior.code_length import Target
-    from bitsback.posterior.code_objective import CodeLengthObjective
 
 _EVERY = 4
 """Steps from one count of the symbols to the next, over which they hardly change."""
@@ -27,16 +23,12 @@ _GAIN, _MOST_GAIN, _FALLING = 50.0, 0.1, 4.0
 how many times faster it falls: what is gone comes back slowly."""
 
 
-class CodeMoves:
+class CodeMoves(FollowingMoves):
     """An optimizer's moves, and before each of them what follows in closed form.
 
     The price is what the run's temperature says, from 0 on; where a size is asked for it follows a course of sizes instead: too
     large a file makes it rise. What the counts say of the size is corrected now and then by what it is.
     """
-
-    def __init__(self, objective: "CodeLengthObjective", optimization: Optimization) -> None:
-        self.objective, self.optimization = objective, optimization
-        self.variables: Params = {}
 
     @staticmethod
     def start(target: "Target | None") -> Params:
@@ -46,18 +38,8 @@ class CodeMoves:
             first |= {"nat": _FIRST_PRICE, "base": _FIRST_PRICE, "measured": -1.0, "factor": 1.0, "first": 0.0}
         return {f"price/{name}": torch.tensor(value) for name, value in first.items()}
 
-    def build(
-        self, variables: list[Tensor], rates: Sequence[float], surroundings: Surroundings, /
-    ) -> torch.optim.Optimizer:
-        """The optimizer of all; what no gradient reaches it leaves alone."""
-        del surroundings
-        self.variables = dict(zip(self.objective.start(), variables, strict=True))
-        return self.optimization.build(variables, rates)
-
-    @torch.no_grad()
-    def set_rate(self, optimizer: torch.optim.Optimizer, done: float) -> None:
-        """Gives every variable its learning rate, and refreshes what follows from the latents."""
-        self.optimization.set_rate(optimizer, done)
+    def follow(self, done: float) -> None:
+        """Narrows the widths, counts the symbols, and sets the price."""
         settings, turn = self.objective.settings, self.variables["price/turn"]
         width = settings.width * (1 - (1 - settings.narrowing) * done)
         for name in self.objective.coded:
@@ -73,7 +55,7 @@ class CodeMoves:
     @torch.no_grad()
     def seen(self, optimizer: torch.optim.Optimizer) -> dict[str, float]:
         """The price of a nat, and the bytes that the most probable symbols take, of a run that is to reach a size."""
-        found = self.optimization.seen(optimizer)
+        found = super().seen(optimizer)
         if self.objective.settings.target is None:
             return found
         return {**found, "price": float(self.variables["price/nat"].detach()), "bytes": self._bytes()}

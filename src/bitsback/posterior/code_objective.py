@@ -130,19 +130,18 @@ class CodeLengthObjective:
         return PointPosterior(random, {**values, **fixed})
 
     def cells(self, variables: Params, name: str) -> Cells:
-        """Of one coded tensor; its middle level is zero whatever moves the others."""
+        """Of one coded tensor."""
         inner, told, rows, columns, width = (variables[f"{part}/{name}"].detach() for part in Cells._fields[1:-1])
         return Cells(variables[f"levels/{name}"], inner, told, rows, columns, width)
 
     @torch.no_grad()
     def refresh(self, variables: Params) -> None:
-        """Brings levels into order, with zero in the middle, and counts how often each comes, in place."""
+        """Brings levels into order and counts how often each comes, in place."""
         for name in self.coded:
             levels = variables[f"levels/{name}"]
             half = len(levels) // 2
             least = _APART * _steps(half)[0] * self.scale(name)
             levels[:half] = levels[:half].clamp_max(-least).sort().values
-            levels[half] = 0
             levels[half + 1 :] = levels[half + 1 :].clamp_min(least).sort().values
             found = symbols(self._latent(variables, name), self.cells(variables, name))
             self._count(variables, name, found)

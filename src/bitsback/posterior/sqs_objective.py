@@ -1,6 +1,5 @@
 """What `sqs` minimizes, as a function of weights, gates and Gaussians."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,7 +8,8 @@ from torch import Tensor
 from bitsback.given.network import Network
 from bitsback.given.params import Params
 from bitsback.posterior.contract import Posterior
-from bitsback.posterior.inference import Batch, Surroundings
+from bitsback.posterior.following import FollowingMoves
+from bitsback.posterior.inference import Batch
 from bitsback.posterior.likelihood import Likelihood
 from bitsback.posterior.optimization import Optimization
 from bitsback.posterior.point_posterior import PointPosterior
@@ -128,7 +128,6 @@ class SqsObjective:
         random = {name: each.expand(count, *each.shape[1:]).clone() for name, each in random.items()}
         return Samples(random, {}, {**values, **fixed})
 
-    @torch.no_grad()
     def prune(self, variables: Params, share: float) -> None:
         """Lets so large a share of all weights go, those of the smallest λ̃ of all layers, in place."""
         gates = torch.cat([variables[f"gate/{name}"].reshape(-1) for name in self.coded])
@@ -181,31 +180,14 @@ class SqsObjective:
         return means, stds.log(), (sizes / len(some)).clamp_min(1e-6).log()
 
 
-class SqsMoves:
+class SqsMoves(FollowingMoves):
     """An optimizer's moves, and before each of them weights that go."""
 
-    def __init__(self, objective: SqsObjective, optimization: Optimization) -> None:
-        self.objective, self.optimization = objective, optimization
-        self.variables: Params = {}
-
-    def build(
-        self, variables: list[Tensor], rates: Sequence[float], surroundings: Surroundings, /
-    ) -> torch.optim.Optimizer:
-        """The optimizer of all; what no gradient reaches it leaves alone."""
-        del surroundings
-        self.variables = dict(zip(self.objective.start(), variables, strict=True))
-        return self.optimization.build(variables, rates)
-
-    def set_rate(self, optimizer: torch.optim.Optimizer, done: float) -> None:
-        """Gives every variable its learning rate, and lets weights go."""
-        self.optimization.set_rate(optimizer, done)
+    def follow(self, done: float) -> None:
+        """Lets weights go."""
         settings = self.objective.settings
         if settings.begin <= done:
             self.objective.prune(self.variables, settings.sparsity_at(done))
-
-    def seen(self, optimizer: torch.optim.Optimizer) -> dict[str, float]:
-        """Nothing."""
-        return self.optimization.seen(optimizer)
 
 
 def _windows(weight: Tensor, rule: str) -> Tensor:

@@ -99,6 +99,8 @@ COST: dict[str, Quantity] = {
     "threshold": Quantity("Threshold", "number", "", "The score up to which it answers."),
     "calibration_coverage": Quantity("Calibration coverage", "share", "", "Share of the calibration split it answers."),
     "kl": Quantity("KL", "number", "", "Divergence of the posterior from the prior, summed over weights.", "nats"),
+    "code_length": Quantity("Code length", "bytes", "", "What a coder spends on the most probable symbols."),
+    "coded_bytes": Quantity("Coded weights", "bytes", "", "What the symbols take in the file."),
     "temperature": Quantity("Temperature T", "number", "", "Multiplies the KL in the objective; 1 is Bayes' rule."),
 }
 

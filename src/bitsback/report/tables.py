@@ -150,7 +150,15 @@ def quality(rows: Rows) -> Table | None:
 
 def facts(rows: Rows) -> Table | None:
     """Lists what was measured of training and of the posterior besides the curves."""
-    names = ("imported_parameters", "epoch_seconds", "kl", "temperature", "deterministic_parameters")
+    names = (
+        "imported_parameters",
+        "epoch_seconds",
+        "kl",
+        "code_length",
+        "coded_bytes",
+        "temperature",
+        "deterministic_parameters",
+    )
     found = [row for row in settled(rows) if row.what in names and finite(row)]
     several = len(variants(found)) > 1
     body = tuple(

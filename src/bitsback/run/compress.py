@@ -69,6 +69,7 @@ def compress(run: RunFolder, materials: Materials, *, watch: Callable[[Progress]
     if not sized:
         run.write("policy", policy_toml(recipe.compress.policy))
     run.write("recipe", to_toml(recipe))
+    rows = [replace(row, of=of) for row in rows]
     run.record([*rows, *portrait.histograms(seen, stored.masks, of)], recipe.seed)
     shutil.rmtree(run.file("cycles"), ignore_errors=True)
     return after

@@ -1,11 +1,12 @@
 """The fourth stage: the program that ships in one file, with its abstain threshold, its figures and its recipe."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from bitsback.artifact.container import Artifact, encode, write
-from bitsback.errors import PromiseError
+from bitsback.errors import PromiseError, RunError
 from bitsback.given.dataset import Dataset
 from bitsback.lower.build.comparison import Compared
 from bitsback.measure.abstain import OF_A_THRESHOLD
@@ -15,7 +16,6 @@ from bitsback.recipe.text import to_toml
 from bitsback.run import abstention
 from bitsback.run.abstention import Decision
 from bitsback.run.evaluate import shipped, variants
-from bitsback.run.fit import dense
 from bitsback.run.folder import RunFolder
 from bitsback.run.gallery import gallery
 from bitsback.run.identity import check_data
@@ -69,7 +69,8 @@ def pack(run: RunFolder, materials: Materials, libraries: Sequence[Wanted] = ())
 
     Raises:
         PromiseError: The recipe asks for a promise that the data cannot give; nothing was written.
-        RunError: An earlier stage's result is missing, or the data are others than those of the fit.
+        RunError: An earlier stage's result is missing, the data are others than those of the fit, or the file is larger than
+            the size that the recipe asks for; nothing was written.
         ExportError: A library is asked for of what has no native kernel; nothing was written.
         ArtifactError: The file cannot be written; what was there before still is.
     """
@@ -84,7 +85,7 @@ def pack(run: RunFolder, materials: Materials, libraries: Sequence[Wanted] = ())
     point = next(each for each in variants(run, materials) if each.form.name == "point")
     _, reference = _made(run, point, data, libraries)
     figures = measurements(run, model.digest, decided)
-    kept = _fitting(run, materials, model, abstain=decision.rule, measurements=figures)
+    kept = _fitting(materials, model, abstain=decision.rule, measurements=figures)
     size = write(run.file("model"), kept)
     described = _described(reference, materials, measurements=measurements(run, reference.digest))
     dense_size = write(run.file("dense"), described)
@@ -140,15 +141,27 @@ def _described(made: Made, materials: Materials, **said: Any) -> Artifact:
     return described_again(made.artifact, recipe=recipe, **said)
 
 
-def _fitting(run: RunFolder, materials: Materials, made: Made, **said: Any) -> Artifact:
-    """The artifact with as many of its figures as a size that is asked for leaves room for; all are in the journal."""
+def _fitting(materials: Materials, made: Made, **said: Any) -> Artifact:
+    """The artifact with as many of its figures as a size that is asked for leaves room for; all are in the journal.
+
+    Raises:
+        RunError: It is larger without any.
+    """
     found, target = _described(made, materials, **said), materials.recipe.compress.target
-    if target is None or len(encode(found)) <= (most := whole_size(dense(run, materials), target)):
+    if target is None:
         return found
-    figures = said["measurements"]
-    fewer = (replace(found, manifest=replace(found.manifest, measurements=figures[:n])) for n in range(len(figures)))
-    fitting = [each for each in fewer if len(encode(each)) <= most]
-    return fitting[-1] if fitting else found
+    figures, most = found.manifest.measurements, whole_size(materials.traces.evaluation, target)
+
+    def size(count: int) -> int:
+        return len(encode(described_again(found, measurements=figures[:count])))
+
+    kept = bisect_right(range(len(figures) + 1), most, key=size) - 1
+    if kept < 0:
+        raise RunError(
+            f"nothing was packed: the file takes {size(0):,} bytes, and compress.target allows {most:,}; libraries beside the "
+            "program count, and what was changed since `bitsback compress`"
+        )
+    return described_again(found, measurements=figures[:kept])
 
 
 def _bytes(made: Made, size: int, **of: bool) -> Measurement:

@@ -1,5 +1,6 @@
 """Compression to a size: the packed file is never larger than what is asked for, and hardly smaller."""
 
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -15,8 +16,9 @@ from bitsback.artifact.tensors import pack
 from bitsback.errors import RunError
 from bitsback.form.one_by_one import asked, members_of
 from bitsback.form.point import PointForm
+from bitsback.given.network import Network
 from bitsback.given.params import Params
-from bitsback.measure.journal import Measurement, Scalar
+from bitsback.measure.journal import Measurement
 from bitsback.posterior import fit as training
 from bitsback.posterior.code_length import MOST_LEVELS, CodeLength
 from bitsback.posterior.code_length import Target as Size
@@ -36,6 +38,8 @@ from bitsback.run.programs import artifact, described_again, recipe_in
 
 LEAST = 0.98
 """The share of the size that is asked for that a file has at least."""
+REACHED = "sized_bytes"
+"""What a row is called that says how large the file is without figures."""
 _RULE, _SLACK = 100, 32
 """Bytes of an abstain rule, which a file may do without, and of what else is not known before."""
 _WORTHS, _TRIES = (-30.0, -10.0, -3.0, -1.0, 0.0, 0.5, 1.0, 2.0, 5.0, 20.0, 100.0), 16
@@ -46,12 +50,12 @@ _ENOUGH = ((1.0, 5), (1.4, 7), (1.8, 11), (2.2, 15), (2.6, 23), (3.2, 31), (3.8,
 """Up to so many bits for each weight so many levels are enough."""
 
 
-def whole_size(network: FittedNetwork, target: Target) -> int:
+def whole_size(network: Network, target: Target) -> int:
     """The bytes that a target allows the file."""
     if target.bytes is not None:
         return target.bytes
     assert target.ratio is not None  # one of them is there
-    tensors = (*network.network.params.values(), *network.network.buffers.values())
+    tensors = (*network.params.values(), *network.buffers.values())
     return int(sum(4 * each.numel() for each in tensors if each.is_floating_point()) / target.ratio)
 
 
@@ -78,7 +82,7 @@ def coded(
     recipe, target = materials.recipe, materials.recipe.compress.target
     assert target is not None
     network, known = at_mean(materials.traces.train, before.posterior), likelihood(materials.data)
-    method, size, rest = _method(target), whole_size(before, target), partial(_rest, before, materials)
+    method, size, rest = _method(target), whole_size(before.network, target), partial(_rest, before, materials)
     start = method.objective(network, known, {})
     beside = rest(start.posterior(start.start(), network.buffers))
     aimed = _aim(size) - beside
@@ -89,13 +93,13 @@ def coded(
     taught = Distillation(target.distillation, target.softening)
     if taught.share:
         given, known = with_teacher(given, said(before, given.inputs)), Distilled(known.task, known.outputs, taught)
-    path = folder / "target.checkpoint"
+    path = folder / f"target-{hashlib.sha256(repr(recipe.compress).encode()).hexdigest()[:16]}.checkpoint"
     fitted = training.fit(network, method, known, given, settings(recipe), path=path, watch=watch)
     start = method.objective(network, known, {})
-    posterior = _exactly(start, fitted, (beside, rest), size)
+    posterior, reached = _exactly(start, fitted, (beside, rest), size)
     masks = {name: (each != 0).float() for name, each in posterior.values.items() if each.ndim > 1}
-    stored = Stored(posterior, fitted.log_noise, recipe.temperature, fitted.history, masks)
-    return stored, _spent(start, fitted, posterior)
+    stored = Stored(posterior, fitted.log_noise, _price(fitted), fitted.history, masks)
+    return stored, [*_spent(start, fitted, posterior), Measurement(REACHED, reached, "bytes")]
 
 
 def _method(target: Target) -> CodeLength:
@@ -181,28 +185,41 @@ def said(before: FittedNetwork, inputs: Tensor) -> Tensor:
 
 def _spent(objective: CodeLengthObjective, fitted: Fitted, posterior: PointPosterior) -> list[Measurement]:
     """What the weights cost: by the KL, by the symbols' code length, and as the stream that is written."""
-    of: dict[str, Scalar] = {"stage": "compressed", "form": "point"}
     length = objective.length(objective.at_rest(fitted.variables)) / math.log(2) / 8
     return [
-        Measurement("kl", fitted.history[-1]["kl"], "nats", of),
-        Measurement("code_length", length, "bytes", of),
-        Measurement("coded_bytes", measured(posterior.values), "bytes", of),
-        Measurement("price", fitted.history[-1]["price"], "1", of),
+        Measurement("kl", fitted.history[-1]["kl"], "nats"),
+        Measurement("code_length", length, "bytes"),
+        Measurement("coded_bytes", measured(posterior.values), "bytes"),
+        Measurement("temperature", _price(fitted), ""),
     ]
+
+
+def _price(fitted: Fitted) -> float:
+    """What a nat cost in the end: the temperature that the size asked for, to as many digits as tell something."""
+    return float(f"{fitted.history[-1]['price']:.4g}")
 
 
 def _exactly(
     objective: CodeLengthObjective, fitted: Fitted, rest: tuple[int, Callable[[PointPosterior], int]], size: int
-) -> PointPosterior:
-    """The posterior whose file has the size that is asked for: a little more or a little less of the weights is 0."""
-    beside, ask = rest
-    posterior = _trimmed(objective, fitted, _aim(size) - beside)
+) -> tuple[PointPosterior, int]:
+    """The posterior whose file has the size that is asked for, and that size: a little more or less of the weights is 0.
+
+    Raises:
+        RunError: None that was found is so small.
+    """
+    (beside, ask), reached = rest, 0
+    posterior = objective.posterior(fitted.variables, fitted.buffers)
     for _ in range(_AGAIN):
-        beside = ask(posterior)
-        if LEAST * size <= beside + measured(posterior.values) <= size:
-            break
         posterior = _trimmed(objective, fitted, _aim(size) - beside)
-    return posterior
+        beside = ask(posterior)
+        reached = beside + measured(posterior.values)
+        if LEAST * size <= reached <= size:
+            return posterior, reached
+    if reached > size:
+        raise RunError(
+            f"a file of {size:,} bytes is asked for, and the smallest that was found takes {reached:,}; ask for more"
+        )
+    return posterior, reached
 
 
 def _trimmed(objective: CodeLengthObjective, fitted: Fitted, aimed: int) -> PointPosterior:
@@ -234,7 +251,6 @@ def _rest(before: FittedNetwork, materials: Materials, posterior: PointPosterior
         before,
         network=as_random_as(before.network, posterior),
         posterior=posterior,
-        temperature=materials.recipe.temperature,
     )
     found = artifact(network.program(PointForm()), materials.data, {})
     rule = AbstainRule("total", 1 / 3, 0.05, 0.95)
